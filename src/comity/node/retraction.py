@@ -69,6 +69,9 @@ _DAY = 86_400 * 1_000_000
 _MOST = 500
 """Versions that one entry names, and that one act deletes."""
 
+_LOOKED_AT = 500
+"""Versions that wait and are looked at in one go: a partner can have very many wait."""
+
 
 def retract(
     node: Node, *, giver: PartyId, collection: str, item: ObjectId, versions: VersionChoice | None
@@ -122,11 +125,18 @@ def settle_retraction(act: Act, name: Digest) -> int:
 def settle_retractions_due(node: Node) -> int:
     """Of how many retractions something was settled because its time had come, or by what was decided meanwhile.
 
-    The earliest date comes first. Once 500 versions are deleted the rest is for the next time.
+    What is past its date comes first, the earliest in front, and then those behind those of the last time, as far as
+    one look goes. Once 500 versions are deleted the rest is for the next time.
     """
     with node.store.read() as transaction:
-        now = node.clock()
-        due = [stored.name for stored in retractions.list_waiting(transaction) if _is_due(transaction, stored, now=now)]
+        now, last = node.clock(), retractions.read_mark(transaction)
+        late = retractions.list_late(transaction, now=now, most=_LOOKED_AT)
+        others, passed = retractions.list_behind(transaction, last, most=_LOOKED_AT)
+        waiting = (retractions.read_retraction(transaction, name) for name in dict.fromkeys([*late, *others]))
+        due = [stored.name for stored in waiting if stored is not None and _is_due(transaction, stored, now=now)]
+    if passed != last:
+        with node.act() as act:
+            retractions.set_mark(act.transaction, passed)
     settled = deleted = 0
     for name in due:
         if deleted >= _MOST:

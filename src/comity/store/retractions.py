@@ -1,29 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what partners took back over TAXII (§5.7) of what they had written, and what became of it here."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.letters.recall import Outcome, Result
+from comity.store.parties import read_meta, write_meta
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
+    "BEGINNING",
+    "Mark",
     "Retracted",
     "Retraction",
     "add_retraction",
     "count_since",
     "find_retractions",
     "iterate_retractions",
+    "list_behind",
+    "list_late",
     "list_of_object",
     "list_retractions",
     "list_waiting",
+    "read_mark",
     "read_retracted_before",
     "read_retraction",
     "set_due",
+    "set_mark",
     "settle_versions",
 ]
 
+_PASSED = "retraction-passed"
+_NAMED = (
+    "SELECT name, (SELECT COUNT(*) FROM retraction_version v WHERE v.retraction = r.name), due_at, position"
+    " FROM retraction r"
+)
 _COLUMNS = "name, at, giver, agreement, terms, channel, object, asked, due_at"
 
 
@@ -150,6 +165,55 @@ def list_of_object(transaction: Transaction, item: ObjectId) -> list[Retraction]
 def list_waiting(transaction: Transaction) -> list[Retraction]:
     """Those of which something waits for people, the earliest date first."""
     return _read(transaction, "WHERE due_at IS NOT NULL ORDER BY due_at, position", ())
+
+
+class Mark(NamedTuple):
+    """How far those of which something waits were looked at, in the order of their dates."""
+
+    due_at: Instant
+    position: int
+
+
+BEGINNING: Final = Mark(Instant(0), 0)
+
+
+def list_late(transaction: Transaction, *, now: Instant, most: int) -> list[Digest]:
+    """The names of those that are past their date, the earliest first: of at most `most` versions, or of one alone."""
+    rows = transaction.rows(
+        f"{_NAMED} WHERE due_at <= ? ORDER BY due_at, position LIMIT ?",
+        (now, most),
+    )
+    return [row[0] for row in _cut(rows, most)]
+
+
+def list_behind(transaction: Transaction, mark: Mark, *, most: int) -> tuple[list[Digest], Mark]:
+    """The names of those behind the mark of which something waits, in order, as many as in `list_late`.
+
+    Beside it the mark behind which to go on, after the last the beginning.
+    """
+    rows = transaction.rows(
+        f"{_NAMED} WHERE (due_at, position) > (?, ?) ORDER BY due_at, position LIMIT ?",
+        (*mark, most + 1),
+    )
+    found = _cut(rows, most)
+    after = BEGINNING if len(found) == len(rows) else Mark(Instant(found[-1][2]), int(found[-1][3]))
+    return [row[0] for row in found], after
+
+
+def read_mark(transaction: Transaction) -> Mark:
+    """Behind which mark to look next for what can be settled."""
+    due_at, position = (read_meta(transaction, _PASSED) or "0 0").split()
+    return Mark(Instant(int(due_at)), int(position))
+
+
+def set_mark(transaction: Transaction, mark: Mark) -> None:
+    """Those up to there were looked at."""
+    write_meta(transaction, _PASSED, f"{mark.due_at} {mark.position}")
+
+
+def _cut(rows: list[Row], most: int) -> list[Row]:
+    """As many as have `most` versions, which stand behind the name, and at least one."""
+    return rows[: max(bisect_right([*accumulate(int(row[1]) for row in rows)], most), 1)]
 
 
 def iterate_retractions(transaction: Transaction) -> list[Retraction]:

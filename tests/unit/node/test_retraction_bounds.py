@@ -10,6 +10,7 @@ import pytest
 from comity.agreement.people import Role
 from comity.canonical import SIGNED_LIMITS, canonical_bytes
 from comity.errors import MalformedRequest
+from comity.ids import Instant
 from comity.letters.recall import Outcome
 from comity.node import retention, retraction
 from comity.node.accept import read_status
@@ -19,8 +20,9 @@ from comity.node.recall import keep_recalled, list_taken_back
 from comity.node.retraction import Retraction, settle_retractions_due
 from comity.node.sealing import Act
 from comity.node.upkeep import keep_up
+from comity.node.withdrawal import DECISION_TIME
 from comity.release.disclosure import EntryType
-from comity.store import objects
+from comity.store import Transaction, objects
 from tests.chains import pull_all
 from tests.unit.node import test_retraction as single
 from tests.unit.node.test_retraction import (
@@ -206,3 +208,31 @@ def test_nothing_illegible_goes_on_record(world: World) -> None:
     with pytest.raises(MalformedRequest, match="an entry of the log holds at most"):
         record()
     assert len(list_entries(node, start=0, limit=10_000)) == before
+
+
+def test_one_look_reads_as_much_however_much_waits_and_what_is_late_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partner can have as much wait as it may write in two weeks, and everybody else waits for the look."""
+    sign(world, extra=RETENTION)
+    names = ("x", "y", "z")
+    write(world, *(make_object(name) for name in names))
+    for name in names:
+        take_back(world, object_id("report", name))
+    looked, plain = list[Retraction](), retraction._is_due
+
+    def note(transaction: Transaction, stored: Retraction, *, now: Instant) -> bool:
+        looked.append(stored)
+        return plain(transaction, stored, now=now)
+
+    monkeypatch.setattr(retraction, "_is_due", note)
+    monkeypatch.setattr(retraction, "_LOOKED_AT", 1)
+    node = world.nodes[A]
+    for count in range(1, 7):
+        assert settle_retractions_due(node) == 0
+        assert len(looked) == count
+    assert len({item.name for item in looked}) == 3
+    retention.delete(node, X, reason="recalled")
+    assert sum(settle_retractions_due(node) for _ in range(3)) == 1
+    world.tick(DECISION_TIME)
+    assert [settle_retractions_due(node) for _ in range(3)] == [1, 1, 0]
