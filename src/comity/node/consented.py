@@ -5,8 +5,8 @@ A request waits for people, whatever it asks for; whether this party holds that 
 comes, so that nobody learns it from how it is answered. One that the terms cannot be about is shown and not waited for.
 
 A grant counts only as an answer to a request of this party, from whom it asked, of no more than it asked for: for those
-versions, that recipient, that purpose, and no longer. Whatever is more is kept, and has no effect. Whichever of a grant
-and its revocation comes first, the grant is over then.
+versions, each once, that recipient, that purpose, and no longer. Whatever is more is kept, and has no effect. Whichever
+of a grant and its revocation comes first, the grant is over then.
 
 Where a grant is revoked, what this party had granted by it ends in the same transaction, and whoever was given such a
 grant is told so in this party's own words.
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from comity.agreement.people import Approval
-from comity.errors import MalformedError, NotFoundError, TransitionError
+from comity.errors import ConflictError, MalformedError, NotFoundError, TransitionError
 from comity.ids import Digest, Instant, ObjectId, parse_instant
 from comity.letters.bodies import LetterKind
 from comity.letters.consent import ConsentGrant, ConsentRequest, ConsentRevocation, is_wider, rank_actions
@@ -34,6 +34,9 @@ from comity.store.consents import GrantState, StoredGrant
 from comity.store.letters import LetterState, StoredLetter
 
 __all__ = ["is_revocable", "revoke", "take_grant", "take_refusal", "take_request", "take_revocation"]
+
+_MOST_EARLY = 16
+"""Revocations that come before what they revoke, in answer to one request."""
 
 _PASSED_ON = "whoever it came from has ended the consent"
 """The words of a revocation that is passed on: those of the one that came say who they are of."""
@@ -69,6 +72,8 @@ def take_grant(node: Node, act: Act, letter: Letter, body: ConsentGrant, dossier
         _close(act, letter, "revoked")
     elif until <= act.now:
         _close(act, letter, "expired")
+    elif _was_granted(act.transaction, letter, request):
+        letters.settle_letter(act.transaction, letter.digest, LetterState.REFUSED, progress="again", answered_by=None)
     else:
         grant = StoredGrant(
             letter=letter.digest,
@@ -106,10 +111,13 @@ def take_revocation(node: Node, act: Act, letter: Letter, body: ConsentRevocatio
 
     Raises:
         NotFoundError: what it answers is no request for consent.
+        ConflictError: so many came before what they revoke that no more are taken until it has come.
     """
     transaction = act.transaction
     request = _read_request(transaction, letter)
     grant = _find_revoked(transaction, letter, body)
+    if grant is None:
+        _check_early(transaction, request)
     _close(act, letter, "revoked")
     if grant is None or grant.state is GrantState.REVOKED:
         return
@@ -120,6 +128,14 @@ def take_revocation(node: Node, act: Act, letter: Letter, body: ConsentRevocatio
     _pass_on(node, act, grant, because=letter.digest, takes_back=body.recall)
     if body.recall:
         _take_back(node, act, grant, because=letter.digest)
+
+
+def _check_early(transaction: Transaction, request: StoredLetter) -> None:
+    """All of them are read whenever a grant comes: it may be one that was revoked before."""
+    name = request.letter.digest
+    known = len(consents.list_grants(transaction, name))
+    if letters.count_answers(transaction, name, LetterKind.CONSENT_REVOCATION) > known + _MOST_EARLY:
+        raise ConflictError(f"{_MOST_EARLY} revocations of {request.party} wait for what they revoke already")
 
 
 def is_revocable(act: Act, letter: Letter, body: ConsentRevocation) -> bool:
@@ -149,12 +165,21 @@ def _find_revoked(transaction: Transaction, letter: Letter, body: ConsentRevocat
     return grant
 
 
+def _was_granted(transaction: Transaction, letter: Letter, request: StoredLetter) -> bool:
+    """Whether a version that the letter is about was granted before in answer to the same request.
+
+    So the grants that are asked about a version are no more than the requests that this party sent for it.
+    """
+    before = consents.list_grants(transaction, request.letter.digest)
+    return any(not set(letter.about).isdisjoint(consents.read_about(transaction, grant.letter)) for grant in before)
+
+
 def _is_revoked(transaction: Transaction, letter: Letter) -> bool:
     """Whether the revocation of this grant came before it."""
     assert letter.answers is not None  # noqa: S101 (`_read_request`)
     return any(
         isinstance(answer.letter.body, ConsentRevocation) and answer.letter.body.grant == letter.digest
-        for answer in letters.list_answers(transaction, letter.answers)
+        for answer in letters.list_answers(transaction, letter.answers, kind=LetterKind.CONSENT_REVOCATION)
     )
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "StoredLetter",
     "Undelivered",
     "add_letter",
+    "count_answers",
     "count_open",
     "find_letters",
     "forget_letters",
@@ -366,9 +367,18 @@ def list_caused(transaction: Transaction, because: Digest) -> list[StoredLetter]
     return _read(transaction, "WHERE l.because = ? ORDER BY l.position", (because,))
 
 
-def list_answers(transaction: Transaction, answered: Digest) -> list[StoredLetter]:
-    """Those that answer the letter with that name, oldest first."""
-    return _read(transaction, "WHERE l.answers = ? ORDER BY l.position", (answered,))
+def list_answers(transaction: Transaction, answered: Digest, *, kind: LetterKind | None = None) -> list[StoredLetter]:
+    """Those that answer the letter with that name, of one kind where it is named, oldest first."""
+    named = None if kind is None else kind.value
+    return _read(
+        transaction, "WHERE l.answers = ? AND l.kind = COALESCE(?, l.kind) ORDER BY l.position", (answered, named)
+    )
+
+
+def count_answers(transaction: Transaction, answered: Digest, kind: LetterKind) -> int:
+    """How many letters of that kind answer the letter with that name."""
+    row = transaction.row("SELECT COUNT(*) FROM letter WHERE answers = ? AND kind = ?", (answered, kind.value))
+    return int(row[0]) if row else 0
 
 
 def count_open(transaction: Transaction, party: PartyId, kind: LetterKind) -> int:
@@ -428,7 +438,7 @@ def _list_before(
     return sorted(found, key=lambda stored: stored.position, reverse=True)[:limit]
 
 
-def _read(transaction: Transaction, condition: str, values: tuple[str | int, ...]) -> list[StoredLetter]:
+def _read(transaction: Transaction, condition: str, values: tuple[str | int | None, ...]) -> list[StoredLetter]:
     return [_build(row) for row in transaction.rows(f"SELECT {_COLUMNS} FROM letter l {condition}", values)]
 
 

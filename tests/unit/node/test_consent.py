@@ -16,6 +16,7 @@ from comity.letters.bodies import Body
 from comity.letters.consent import ConsentGrant, ConsentRefusal, ConsentRequest, ConsentRevocation
 from comity.letters.letter import About, Draft, Letter, make_letter, parse_letter
 from comity.letters.recall import Change
+from comity.node import consentwork
 from comity.node.agree import Recorded
 from comity.node.audit import audit_folder
 from comity.node.consent import (
@@ -46,7 +47,8 @@ from comity.node.recall import list_recalls, recall
 from comity.node.soundness import examine_folder
 from comity.node.work import list_work
 from comity.signing import Role as KeyRole
-from comity.store import objects
+from comity.signing import SignedDocument
+from comity.store import letters, objects
 from comity.store.letters import LetterState
 from tests.chains import give_all, introduce, pull_all, sign_consent, sign_onward
 from tests.worlds import World, make_object, object_id
@@ -738,6 +740,27 @@ def test_a_request_that_the_terms_cannot_be_about_is_shown_and_answered_like_any
             grant(chain, taken.letter)
 
 
+def test_work_reads_the_newest_requests_alone(chain: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each can be long, and a partner can have very many wait: whoever is served waits for who looks at the work."""
+    give(chain, "x")
+    asked = [ask(chain).letters[0] for _ in range(3)]
+    chain.deliver()
+    read = list[bytes]()
+
+    def note(envelope: bytes) -> tuple[Letter, SignedDocument]:
+        read.append(envelope)
+        return parse_letter(envelope)
+
+    monkeypatch.setattr(letters, "parse_letter", note)
+    monkeypatch.setattr(consentwork, "_MOST_READ", 1)
+    letters.forget_letters()
+    found = [item for item in list_work(chain.nodes[A]) if item.kind is WorkKind.CONSENT_TO_DECIDE]
+    assert len(read) == 1
+    assert {item.letter for item in found} == {request.digest for request in asked}
+    assert {item.object for item in found} == {X}
+    assert sum(C in item.why for item in found) == 1
+
+
 # --- letters that lie, repeat and overtake ----------------------------------------------------------------------------
 
 
@@ -757,6 +780,50 @@ def test_a_grant_that_is_wider_than_asked_has_no_effect(chain: World) -> None:
         assert taken.state is LetterState.REFUSED
         assert gives(chain, B, C) == gives(chain, B, D) == set()
     assert only(chain, B, sent=True).stored.state is LetterState.OPEN
+
+
+def test_a_version_is_granted_once_in_answer_to_one_request(chain: World) -> None:
+    """Else each of ten thousand grants makes the next one, and each page that comes, take longer."""
+    give(chain, "x", "y")
+    (request,) = ask(chain, X, Y).letters
+    chain.deliver()
+    (of_x,), (of_y,) = ([item for item in request.about if item.id == name] for name in (X, Y))
+
+    def send(*about: About, until: int) -> LetterState:
+        body = offer_of(chain, until=until)
+        return take_letter(chain.nodes[B], forge(chain, body, like=request, answers=request.digest, about=about)).state
+
+    assert send(of_x, until=2 * DAY) is LetterState.CLOSED
+    assert send(of_x, of_y, until=9 * DAY) is LetterState.REFUSED
+    assert gives(chain, B, C) == {X}
+    assert send(of_y, until=9 * DAY) is LetterState.CLOSED
+    assert gives(chain, B, C) == {X, Y}
+    chain.tick(2 * DAY)
+    assert gives(chain, B, C) == {Y}
+    assert send(of_x, until=9 * DAY) is LetterState.REFUSED
+    assert gives(chain, B, C) == {Y}
+    check_all(chain)
+
+
+def test_revocations_of_nothing_are_bounded_and_one_of_a_grant_is_taken_whatever_came(chain: World) -> None:
+    """Each of them is read when a grant comes."""
+    give(chain, "x")
+    (request,) = ask(chain).letters
+    chain.deliver()
+
+    def revoke_named(name: str) -> LetterState:
+        body = ConsentRevocation(grant=Digest(name), recall=False)
+        return take_letter(chain.nodes[B], forge(chain, body, like=request, answers=request.digest)).state
+
+    for number in range(16):
+        assert revoke_named(f"{number:064x}") is LetterState.CLOSED
+    with pytest.raises(ConflictError):
+        revoke_named("f" * 64)
+    data = forge(chain, offer_of(chain), like=request, answers=request.digest)
+    taken = take_letter(chain.nodes[B], data)
+    assert gives(chain, B, C) == {X}
+    assert revoke_named(taken.letter.digest) is LetterState.CLOSED
+    assert gives(chain, B, C) == set()
 
 
 def test_a_grant_of_what_was_not_asked_about_is_not_taken(chain: World) -> None:

@@ -106,7 +106,7 @@ def _describe_answer(item: dict[str, Any]) -> str:
     if item.get("sanitised"):
         what = f"instead {item['sanitised']['id']} {printable(item['sanitised']['version'])} is released"
     note = ""
-    if item["kind"] == "consent-grant" and item["note"] in {"wider", "expired", "revoked"}:
+    if item["kind"] == "consent-grant" and item["note"] in {"again", "wider", "expired", "revoked"}:
         note = f", without effect ({item['note']})"
     return f"{what} on {shorten_time(item['recorded_at'])}{note}{reason} ({shorten(item['letter'])})"
 
