@@ -523,7 +523,11 @@ def test_terms_with_a_review_leave_it_to_people_until_a_date(chain: World) -> No
 
 def wait_for_people(world: World, *names: str) -> None:
     """Each of these objects is held by borealia, recalled by a letter of its own, and waits for its people."""
-    there = sign_onward(world, A, B, listed=[], extra=RETENTION)
+    wait_under(world, sign_onward(world, A, B, listed=[], extra=RETENTION), *names)
+
+
+def wait_under(world: World, there: str, *names: str) -> None:
+    """The same, under an agreement that is there."""
     world.add(A, *(make_object(name) for name in names))
     pull_all(world, A, B)
     for name in names:
@@ -558,12 +562,20 @@ def test_one_look_reads_as_much_however_many_letters_wait(chain: World, looked: 
 
 
 def test_what_is_past_its_date_is_looked_at_first(chain: World, looked: list[Digest]) -> None:
-    wait_for_people(chain, "x", "y", "z")
-    chain.tick(DECISION_TIME)
-    for held in (2, 1, 0):
+    there = sign_onward(chain, A, B, listed=[], extra=RETENTION)
+    wait_under(chain, there, "x")
+    settle_due(chain.nodes[B])
+    chain.tick(DECISION_TIME // 2)
+    wait_under(chain, there, "y", "z")
+    settle_due(chain.nodes[B])  # the next one to be looked at is not the first
+    chain.tick(DECISION_TIME // 2)
+    settle_due(chain.nodes[B])
+    assert [is_held(chain, B, object_id("report", name)) for name in ("x", "y", "z")] == [False, True, True]
+    chain.tick(DECISION_TIME // 2)
+    for held in (1, 0):
         settle_due(chain.nodes[B])
         assert sum(is_held(chain, B, object_id("report", name)) for name in ("x", "y", "z")) <= held
-    assert len(looked) <= 6
+    assert len(looked) <= 8
 
 
 def test_work_names_recalls_without_reading_a_letter(chain: World, monkeypatch: pytest.MonkeyPatch) -> None:
