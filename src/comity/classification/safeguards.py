@@ -145,7 +145,7 @@ _SAYS_NAME: Final = (
     *("attribute", "field", "field_name", "k", "key", "label", "name", "object_relation", "property", "title", "type"),
     "x_misp_type",
 )
-_SAYS_VALUE: Final = ("content", "text", "v", "val", "value", "x_misp_value")
+_SAYS_VALUE: Final = frozenset({"content", "text", "v", "val", "value", "x_misp_value"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +169,11 @@ def find_sensitive(value: dict[str, Json], *, now: Instant) -> Sensitive:
 
     Of a birth of which only the year is known the latest day of it counts, and of several the latest.
     """
-    others = {name: item for name, item in value.items() if name not in _PLAIN or _holds_fields(item)}
+    others = {
+        name: item
+        for name, item in value.items()
+        if name not in _PLAIN or (not isinstance(item, str) and _holds_fields(item))
+    }
     if not _names_any(value) and not _holds_any(others):
         return _NOTHING_FOUND
     categories, minor, places = set[str](), False, list[str]()
@@ -199,24 +203,24 @@ def _holds_fields(item: Json) -> bool:
             return False
 
 
-def _holds_any(value: Json) -> bool:
+def _holds_any(value: Mapping[str, Json]) -> bool:
     """Whether a name inside is known; of most objects none is, and nobody need know where each of them stands."""
-    match value:
+    return any(map(_find_meaning, value)) or any(map(_is_any, value.values()))
+
+
+def _is_any(item: Json) -> bool:
+    match item:
         case dict():
-            return any(_find_meaning(name) is not None or _is_any(item) for name, item in value.items())
+            return _names_any(item) or _holds_any(item)
         case list():
-            return any(map(_is_any, value))
+            return any(map(_is_any, item))
         case _:
             return False
 
 
-def _is_any(item: Json) -> bool:
-    return isinstance(item, dict | list) and (_holds_any(item) or (isinstance(item, dict) and _names_any(item)))
-
-
 def _names_any(value: Mapping[str, Json]) -> bool:
     """Whether an object says a known name beside a value."""
-    return any(_find_meaning(name) is not None for _, name, _ in _list_named(value, ""))
+    return any(_find_meaning(name) for _, name, _ in _list_named(value, ""))
 
 
 def _walk(value: Json, pointer: str) -> Iterator[tuple[str, str, Json]]:
@@ -241,9 +245,9 @@ def _walk(value: Json, pointer: str) -> Iterator[tuple[str, str, Json]]:
 
 def _list_named(value: Mapping[str, Json], pointer: str) -> Iterator[tuple[str, str, Json]]:
     """What an object says as a name and a value beside it: the place of the value, the name, the value."""
-    places = [place for place in _SAYS_VALUE if place in value]
-    if not places:
+    if _SAYS_VALUE.isdisjoint(value):
         return
+    places = sorted(_SAYS_VALUE.intersection(value))
     names = {name for key in _SAYS_NAME if isinstance(name := value.get(key), str)}
     for name in sorted(names):
         for place in places:
