@@ -104,7 +104,8 @@ def recognise_format(data_head: bytes, name: str, *, among: Collection[Format] =
     Raises:
         MalformedFile: it could be in several formats, or in none; `where` is "--format", which settles it.
     """
-    found = [one for one in Format if one in among and one in _find_candidates(data_head[:HEAD_BYTES])]
+    candidates = _find_candidates(data_head[:HEAD_BYTES])
+    found = [one for one in Format if one in among and one in candidates]
     shown = name[-_SHOWN:]
     if not found:
         raise MalformedFile(
