@@ -69,7 +69,7 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ABOUT: Final = ("approx", "between", "circa")
 """How kinds of dates begin that are no day."""
 _NOTHING: Final = frozenset(
-    re.findall(r"\S+", "a available given known n na name nil no none not null recorded specified unknown unspecified")
+    re.findall(r"\S+", "available given known na name nil no none not null recorded specified unknown unspecified")
 )
 """Words of what stands where nothing is known: alone they are in common to all of whom nothing is."""
 
@@ -217,7 +217,8 @@ def _says_something(text: str) -> bool:
     """Whether a text is more than what is written where nothing is known."""
     words = _split(text)
     signs = set("".join(words))
-    return bool(signs) and signs not in ({"0"}, {"x"}, {"9"}) and not _NOTHING.issuperset(words)
+    is_nothing = _NOTHING.issuperset(words) or "".join(words) in _NOTHING  # n/a is written in many ways
+    return bool(signs) and signs not in ({"0"}, {"x"}, {"9"}) and not is_nothing
 
 
 def _read_pairs(value: Json, first: str, *others: str) -> Iterator[str]:

@@ -96,6 +96,11 @@ def test_what_only_says_that_nothing_is_known_identifies_nobody(nothing: str) ->
     assert found.agreeing == found.differing == frozenset()
 
 
+def test_a_place_of_one_letter_is_a_place() -> None:
+    one = person("Ondrej Marrow", places_of_birth=[{"city": "Å", "country": "Aurelia"}])
+    assert compare_persons(one, one).agreeing == {"name", "place_of_birth"}
+
+
 @pytest.mark.parametrize("name", ["Unknown Unknown", "not available", "Name Unknown", "n/a"])
 def test_a_name_that_is_not_known_is_none(name: str) -> None:
     found = compare_persons(person(name, dates_of_birth=BORN), person(name, dates_of_birth=BORN))
