@@ -53,17 +53,17 @@ class Beside:
         """The state whose name, adjective or possessive ends where `first` begins."""
         words = self._scene.words
         place = self._by_last.get(first)
-        if place is not None and words.gap(first - 1) in {" ", ". "}:
+        if place is not None and words.gaps[first - 1] in {" ", ". "}:
             return place
         # "Japan's": the s is a word of its own, behind an apostrophe.
-        if first > 1 and words.values[first - 1] == "s" and words.gap(first - 2) == "'" and words.gap(first - 1) == " ":
+        if first > 1 and words.values[first - 1] == "s" and words.gaps[first - 2] == "'" and words.gaps[first - 1] == " ":
             return self._by_last.get(first - 1)
         return None
 
     def find_after(self, last: int) -> Place | None:
         """The state that follows as "of Borealia", "of the Maltese police"."""
         words, at = self._scene.words, last
-        if at >= len(words.values) or words.values[at] != "of" or words.gap(at - 1) != " ":
+        if at >= len(words.values) or words.values[at] != "of" or words.gaps[at - 1] != " ":
             return None
         at += 1
         if at < len(words.values) and words.values[at] == "the":
@@ -73,7 +73,7 @@ class Beside:
     def find_seat(self, last: int) -> Place | None:
         """The capital that follows as "in Abu Dhabi"."""
         words = self._scene.words
-        if last >= len(words.values) or words.values[last] != "in" or words.gap(last - 1) != " ":
+        if last >= len(words.values) or words.values[last] != "in" or words.gaps[last - 1] != " ":
             return None
         return self._capitals.get(last + 1)
 
@@ -127,7 +127,7 @@ def _read_body(scene: Scene, hit: Hit, beside: Beside) -> Body | None:
         own = _find_owner(scene, hit, beside)
         state, rule = (own.code, "body-of-the-sentence") if own is not None else (None, "body")
     if sense.kind == "body-again":
-        if state is None and word not in _BARE and not scene.words.is_capital(hit.first):
+        if state is None and word not in _BARE and not scene.words.capitals[hit.first]:
             return None
         return Body(first=first, last=hit.last, title="", state=state, rule="body-again")
     if sense.rule == "other" and state is None:

@@ -11,6 +11,7 @@ written in numbers are read only as YYYY-MM-DD and DD.MM.YYYY: elsewhere nobody 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 __all__ = ["Found", "find_dates", "find_days", "is_value"]
@@ -75,6 +76,14 @@ _BY_WORD: Final[Mapping[str, tuple[tuple[str, re.Pattern[str]], ...]]] = {
     **dict.fromkeys(("today", "yesterday", "tomorrow"), _AT_NEAR),
     **dict.fromkeys(_COUNTS, _AT_COUNT),
 }
+_UNITS: Final = ("day", "days", "week", "weeks", "month", "months", "year", "years")
+_NEEDS: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(_COUNTS, frozenset(_UNITS)),
+    **dict.fromkeys(("next", "last", "this", "coming", "past"), frozenset((*_UNITS, *_WEEKDAYS))),
+    **dict.fromkeys(("earlier", "later"), frozenset(("next", "last", "this"))),
+}
+"""What must stand behind these for a form to match."""
+
 _BEFORE: Final = frozenset(
     [
         "in",
@@ -102,6 +111,7 @@ _BEFORE: Final = frozenset(
 
 _ANY: Final = frozenset({"a", "each", "every"})
 """Before a weekday: "on a Friday" is no day."""
+_ANY_YEAR = re.compile(_YEAR, re.ASCII)
 _TOKEN = re.compile(r"\w++")
 _VALUE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?", re.ASCII)
 _MOST_VALUES = 2
@@ -138,6 +148,8 @@ def _is_single(value: str) -> bool:
 
 def find_days(text: str) -> list[Found]:
     """The days that a text names in full, year and all, in its order."""
+    if _ANY_YEAR.search(text) is None:
+        return []
     return [found for found in find_dates(text, published=None) if found.rule == "day"]
 
 
@@ -151,7 +163,12 @@ def find_dates(
     day = date.fromisoformat(published) if published else None
     values, starts = words or _split(text)
     taken, last = list[Found](), 0
-    for index in [index for index, word in enumerate(values) if word in _BY_WORD or word[0] <= "9"]:
+    following = chain(islice(values, 1, None), [""])
+    for index in [
+        index
+        for index, (word, after) in enumerate(zip(values, following, strict=True))
+        if word[0] <= "9" or (word in _BY_WORD and (word not in _NEEDS or after in _NEEDS[word]))
+    ]:
         word, start, before = values[index], starts[index], values[index - 1] if index else ""
         if start < last or (before in _ANY and word in _WEEKDAYS):
             continue
@@ -175,9 +192,9 @@ def _match(text: str, at: int, forms: tuple[tuple[str, re.Pattern[str]], ...], p
         value = _read(rule, match, published) if match is not None else None
         if match is not None and value is not None:
             end = match.end()
-            whole = (match.groupdict().get("month") or "").lower() in _MONTHS
             # The full stop after a month that is no short form ends the sentence.
-            return Found(at, end - 1 if whole and text[end - 1] == "." else end, value, rule)
+            whole = text[end - 1] == "." and (match.groupdict().get("month") or "").lower() in _MONTHS
+            return Found(at, end - 1 if whole else end, value, rule)
     return None
 
 

@@ -9,12 +9,12 @@ one: no report is about a day.
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from comity.intake.article.drafts import Drafting, NamedDay
 from comity.intake.article.mentions import Kind, Mention
-from comity.intake.article.scene import Scene, find_sentences
+from comity.intake.article.scene import Scene
 from comity.intake.article.text import Span
 
 __all__ = ["draft_days"]
@@ -39,16 +39,20 @@ def draft_days(scene: Scene, mentions: Sequence[Mention], drafting: Drafting) ->
         return [*mentions]
     subjects = [one for one in mentions if one.draft is not None and one.kind not in _NO_SUBJECTS]
     starts = [one.start for one in subjects]
-    sentences, days = _Sentences(scene), dict[str, NamedDay]()
-    for mention in mentions:
-        span = sentences.find(mention) if mention.kind is Kind.DATE else None
+    days, named = dict[str, NamedDay](), dict[int, str]()
+    for number, mention in enumerate(mentions):
+        span = _find_sentence(scene, mention) if mention.kind is Kind.DATE else None
         if span is None or _is_head(scene, mention, span):
             continue
+        named[number] = mention.value
         day = days.setdefault(mention.value, NamedDay(value=mention.value))
         inside = subjects[bisect_left(starts, span.start) : bisect_left(starts, span.end)]
         _note(day, scene, mention, span, [str(one.draft) for one in inside])
     keys = {value: drafting.add_day(day) for value, day in days.items()}
-    return [_set_draft(mention, keys, scene, sentences) for mention in mentions]
+    drafted = [*mentions]
+    for number, value in named.items():
+        drafted[number] = mentions[number]._replace(draft=keys[value])
+    return drafted
 
 
 def _note(day: NamedDay, scene: Scene, mention: Mention, span: Span, about: Sequence[str]) -> None:
@@ -64,13 +68,6 @@ def _note(day: NamedDay, scene: Scene, mention: Mention, span: Span, about: Sequ
     day.sentences.append(span)
     for key in about[: _MOST_ABOUT - len(day.about)]:
         day.about[key] = None
-
-
-def _set_draft(mention: Mention, keys: Mapping[str, str], scene: Scene, sentences: "_Sentences") -> Mention:
-    if mention.kind is not Kind.DATE or mention.value not in keys:
-        return mention
-    span = sentences.find(mention)
-    return mention if span is None or _is_head(scene, mention, span) else mention._replace(draft=keys[mention.value])
 
 
 def _is_head(scene: Scene, mention: Mention, sentence: Span) -> bool:
@@ -90,24 +87,14 @@ def _is_head(scene: Scene, mention: Mention, sentence: Span) -> bool:
     return not any(word[:1].islower() for word in before) and _DASH.match(text, mention.end) is not None
 
 
-class _Sentences:
-    """The sentences of the parts of an article, found when they are first asked for."""
-
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._parts = dict[int, list[Span]]()
-
-    def find(self, mention: Mention) -> Span | None:
-        """The sentence that holds a mention, cut at words where it is long."""
-        scene = self._scene
-        part = scene.find_part(mention.start)
-        if part is None:
-            return None
-        if part not in self._parts:
-            self._parts[part] = find_sentences(scene.article.text, scene.parts[part])
-        sentences = self._parts[part]
-        index = bisect_right(sentences, mention.start, key=lambda one: one.start) - 1
-        return _cut(scene, sentences[index], mention) if index >= 0 else None
+def _find_sentence(scene: Scene, mention: Mention) -> Span | None:
+    """The sentence that holds a mention, cut at words where it is long."""
+    part = scene.find_part(mention.start)
+    if part is None:
+        return None
+    sentences = scene.find_sentences(scene.parts[part])
+    index = bisect_right(sentences, mention.start, key=lambda one: one.start) - 1
+    return _cut(scene, sentences[index], mention) if index >= 0 else None
 
 
 def _cut(scene: Scene, sentence: Span, mention: Mention) -> Span:

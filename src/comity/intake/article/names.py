@@ -58,7 +58,7 @@ class Namer:
     def split_surname(self, first: int, last: int) -> int:
         """The number of the word where the surname begins: the last word, with the particles before it."""
         words, at = self.scene.words, last - 1
-        while at > first and words.gap(at - 1) in {"-", "'"}:
+        while at > first and words.gaps[at - 1] in {"-", "'"}:
             at -= 1
         while at > first and words.values[at - 1] in self.scene.rules.particles:
             at -= 1
@@ -67,7 +67,7 @@ class Namer:
     def _joins(self, index: int) -> bool:
         """Whether the word and the one after it can belong to one name."""
         words = self.scene.words
-        gap = words.gap(index)
+        gap = words.gaps[index]
         if gap in _INSIDE:
             return "\n\n" not in words.text[words.ends[index] : words.starts[index + 1]]
         return gap == ". " and len(words.values[index]) == 1
@@ -85,4 +85,4 @@ def is_capital_name(scene: Scene, index: int) -> bool:
     """Whether a word can be a part of a name: a capital letter, no digit, no word that is none."""
     words = scene.words
     value = words.values[index]
-    return words.is_capital(index) and value not in scene.rules.no_names and value.isalpha()
+    return words.capitals[index] and value not in scene.rules.no_names and value.isalpha()

@@ -28,17 +28,19 @@ _URL = re.compile(
 )
 _EMAIL = re.compile(rf"(?<![\w.+%-])(?P<user>[A-Za-z0-9_.+%-]{{1,64}}+){_AT}(?P<host>{_HOST})", re.IGNORECASE)
 _NAME = re.compile(rf"(?<![\w.@/\\:-])(?P<host>{_HOST})(?![\w@\\])", re.IGNORECASE)
-_V4 = re.compile(rf"(?<![\w.-])\d{{1,3}}(?:{_DOT}\d{{1,3}}){{3}}(?![\w-]|\.\d)", re.ASCII)
 _V6 = re.compile(
     r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}(?:\[:\]|:))(?:[0-9a-fA-F]{0,4}(?:\[:\]|:)){2,8}[0-9a-fA-F]{0,4}(?![\w:])", re.ASCII
 )
-_HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{32,128}+(?![0-9A-Za-z])")
-_IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}\d{2}(?=[ 0-9A-Z])")
+# These begin with what few characters are, and look behind it: places are passed over at once where none of them stands.
+_V4 = re.compile(rf"\d(?<![\w.-]\d)\d{{0,2}}(?:{_DOT}\d{{1,3}}){{3}}(?![\w-]|\.\d)", re.ASCII)
+_HASH = re.compile(r"[0-9a-fA-F](?<![0-9A-Za-z].)[0-9a-fA-F]{31,127}+(?![0-9A-Za-z])")
+_IBAN = re.compile(r"[A-Z](?<![0-9A-Za-z].)[A-Z]\d{2}(?=[ 0-9A-Z])")
 _PHONE = re.compile(
-    r"(?<![\w+.,/-])(?P<plus>\+|00)(?=[1-9])(?P<digits>(?:\d[ .\-/()\u00a0]{0,2}){7,14}\d)(?!\d)", re.ASCII
+    r"(?P<plus>[+0](?<![\w+.,/-].)(?:(?<=\+)|0))(?=[1-9])(?P<digits>(?:\d[ .\-/()\u00a0]{0,2}){7,14}\d)(?!\d)", re.ASCII
 )
 _DEFANGED = re.compile(r"[\[({](?:\.|dot)[\])}]|\[\.|\.\]", re.IGNORECASE)
 _ANY_DOT = re.compile(_DOT, re.IGNORECASE)
+_BRACKETS: Final = frozenset("[](){}")
 _DIGITS = re.compile(r"\d")
 _WORDS = re.compile(r"[A-Za-z]+")
 _HASHES: Final = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
@@ -64,7 +66,7 @@ class Observable(NamedTuple):
 
 def find_observables(text: str, rules: Rules) -> list[Observable]:
     """Every observable, in the order of the text; none inside another."""
-    found = [one for find in _FINDERS for one in find(text, rules)]
+    found = [one for needs, find in _FINDERS if needs.search(text) is not None for one in find(text, rules)]
     chosen = list[Observable]()
     # The longest at a place first: a name inside an address of mail is none of its own.
     for one in sorted(found, key=lambda one: (one.start, -one.end)):
@@ -127,6 +129,8 @@ def _trim(text: str) -> str:
 
 
 def _refang(text: str) -> str:
+    if _BRACKETS.isdisjoint(text):
+        return text
     return _ANY_DOT.sub(".", text).replace("[:]", ":")
 
 
@@ -245,13 +249,14 @@ def _find_phones(text: str, _: Rules) -> Iterator[Observable]:
             yield Observable(match.start(), match.end(), "phone", f"+{digits}")
 
 
-_FINDERS: Final[tuple[Callable[[str, Rules], Iterator[Observable]], ...]] = (
-    _find_urls,
-    _find_emails,
-    _find_names,
-    _find_v4,
-    _find_v6,
-    _find_hashes,
-    _find_ibans,
-    _find_phones,
+_FINDERS: Final[tuple[tuple[re.Pattern[str], Callable[[str, Rules], Iterator[Observable]]], ...]] = (
+    (re.compile("//"), _find_urls),
+    (re.compile(_AT, re.IGNORECASE), _find_emails),
+    (re.compile(rf"{_DOT}[^\W_]", re.IGNORECASE), _find_names),
+    (_V4, _find_v4),
+    (re.compile(r":[0-9a-fA-F:\]]"), _find_v6),
+    (_HASH, _find_hashes),
+    (_IBAN, _find_ibans),
+    (_PHONE, _find_phones),
 )
+"""Each with what must stand in a text for it to find anything, which is looked for much faster."""

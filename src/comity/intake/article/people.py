@@ -123,7 +123,7 @@ def _read_modifiers(scene: Scene, hit: Hit, by_last: dict[int, Hit]) -> tuple[st
     while (
         (other := by_last.get(first)) is not None
         and other.sense.kind != "office"
-        and scene.words.gap(first - 1) in " -"
+        and scene.words.gaps[first - 1] in " -"
     ):
         if other.sense.kind == "office-with":
             title = f"{other.sense.value} {title}"
@@ -143,7 +143,7 @@ def _read_after(
         at = place.hit.last
         if at >= len(words.values):
             return None
-    gap = words.gap(at - 1)
+    gap = words.gaps[at - 1]
     direct = gap == " " or (gap == ". " and words.text[hit.end - 1] == ".")
     own = before is not None or place is not None or _is_owned(scene, hit)
     if gap == " " and own and (comma := _find_comma(scene, at)) is not None:
@@ -171,7 +171,7 @@ def _find_comma(scene: Scene, at: int) -> int | None:
     if at >= len(words.values) or words.values[at] not in {"in", "to", "at", "for"}:
         return None
     for index in range(at, min(at + 4, len(words.values) - 1)):
-        if words.gap(index) == ", ":
+        if words.gaps[index] == ", ":
             return index + 1
     return None
 
@@ -182,7 +182,7 @@ def _read_before(scene: Scene, namer: Namer, beside: Beside, hit: Hit, start: in
     for _ in range(_BACK):
         if at == 0:
             return None
-        gap = words.gap(at - 1)
+        gap = words.gaps[at - 1]
         if gap == ", ":
             break
         if gap != " " or words.values[at - 1] not in {
@@ -214,7 +214,7 @@ def _name(namer: Namer, first: int, last: int, rule: str) -> Named:
 
 def _read_by_honorific(scene: Scene, namer: Namer) -> Iterator[Named]:
     for hit in scene.list_hits("honorific"):
-        if hit.last < len(scene.words.values) and scene.words.gap(hit.last - 1) in {" ", ". "}:
+        if hit.last < len(scene.words.values) and scene.words.gaps[hit.last - 1] in {" ", ". "}:
             last = namer.read_forward(hit.last)
             if last > hit.last:
                 yield _name(namer, hit.last, last, "honorific")
@@ -226,11 +226,11 @@ def _read_by_speech(scene: Scene, namer: Namer) -> Iterator[Named]:
     for hit in scene.list_hits("speech"):
         if scene.is_title(hit.start):
             continue
-        if hit.sense.value in {"verb", "weak", "quoting"} and hit.first and words.gap(hit.first - 1) == " ":
+        if hit.sense.value in {"verb", "weak", "quoting"} and hit.first and words.gaps[hit.first - 1] == " ":
             first = namer.read_back(hit.first)
             if hit.first - first > 1:
                 yield _name(namer, first, hit.first, "speaker")
-        if hit.last < len(words.values) and words.gap(hit.last - 1) == " ":
+        if hit.last < len(words.values) and words.gaps[hit.last - 1] == " ":
             last = namer.read_forward(hit.last)
             if last - hit.last > 1:
                 yield _name(namer, hit.last, last, "speaker")
@@ -242,9 +242,9 @@ def _read_by_clause(scene: Scene, namer: Namer) -> Iterator[Named]:
     values = words.values
     last = len(values) - 1
     for index in [at for at, value in enumerate(values) if value == "who" or (len(value) == 2 and value.isdigit())]:  # noqa: PLR2004
-        if index == 0 or words.gap(index - 1) != ", ":
+        if index == 0 or words.gaps[index - 1] != ", ":
             continue
-        if values[index] != "who" and (index == last or words.gap(index) != ", "):
+        if values[index] != "who" and (index == last or words.gaps[index] != ", "):
             continue
         first = namer.read_back(index)
         if index - first > 1 and scene.find_part(words.starts[first]) is not None:
@@ -335,7 +335,7 @@ def _find_again(scene: Scene, namer: Namer, persons: Sequence[Person], named: Se
         surnames.setdefault(words.values[one.last - 1], []).append(one)
     for index in [at for at, value in enumerate(words.values) if value in surnames]:
         value = words.values[index]
-        if index in covered or index in namer.taken or not words.is_capital(index):
+        if index in covered or index in namer.taken or not words.capitals[index]:
             continue
         if scene.find_part(words.starts[index]) is None:
             continue

@@ -108,7 +108,7 @@ def _is_in_name(scene: Scene, hit: Hit) -> bool:
     """Whether a name stands directly before or after it: "Chad Morrow", "Michael Jordan"."""
     words, rules = scene.words, scene.rules
     for index, gap_at in ((hit.last, hit.last - 1), (hit.first - 1, hit.first - 1)):
-        if 0 <= index < len(words.values) and words.gap(gap_at) == " " and words.is_capital(index):
+        if 0 <= index < len(words.values) and words.gaps[gap_at] == " " and words.capitals[index]:
             value = words.values[index]
             if value not in rules.no_names and not any(
                 phrase.sense.kind in {"state", "adjective", "capital", "office", "known", "body"}
@@ -125,7 +125,7 @@ def _read_use(scene: Scene, hit: Hit, before: list[Place]) -> str:
         return PLACE
     if hit.first == 0:
         return GOVERNMENT
-    word, gap = words.values[hit.first - 1], words.gap(hit.first - 1)
+    word, gap = words.values[hit.first - 1], words.gaps[hit.first - 1]
     if gap != " ":
         return GOVERNMENT
     if word == "and":

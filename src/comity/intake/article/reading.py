@@ -11,7 +11,7 @@ The same article, rules and gazetteer give the same reading. It takes time linea
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from comity.intake.article.bodies import Body, find_bodies, list_body_mentions
 from comity.intake.article.dates import find_dates
@@ -38,8 +38,7 @@ _NO_SUBJECTS: Final = frozenset({Kind.DATE, Kind.OBSERVABLE})
 """What a statement is not about."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(NamedTuple):
     """A statement as people look through them: the stance, who speaks and whose it is, each as a mention calls it."""
 
     stance: str
@@ -118,9 +117,10 @@ def _draft_place(place: Place, drafting: Drafting) -> str | None:
 def _read_parts(scene: Scene, drafting: Drafting) -> list[Mention]:
     """Dates and observables, where they lie in the parts that are read."""
     article, words = scene.article, scene.words
+    end = scene.parts[-1].end if scene.parts else 0
     found = [
         _mention_observable(one, drafting)
-        for one in find_observables(article.text, scene.rules)
+        for one in find_observables(article.text[:end], scene.rules)
         if scene.find_part(one.start) is not None
     ]
     found += [

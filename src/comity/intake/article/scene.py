@@ -2,8 +2,9 @@
 """Pure: an article as its words, the phrases found among them, and its parts and sentences: what each rule looks at."""
 
 import re
+import sys
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +13,7 @@ from comity.intake.article.rules import Rules
 from comity.intake.article.text import Article, Span
 from comity.intake.article.words import Hit, Words, find_hits, split_words
 
-__all__ = ["Scene", "find_sentences", "set_scene"]
+__all__ = ["Scene", "set_scene"]
 
 _END = re.compile(r"[.!?]+[\"'\u201d\u2019)\]]{0,3}(?=\s)")
 _OPENS = re.compile(r"\s{1,40}[\"'\u201c\u2018(\[]{0,3}[^\W_]")
@@ -58,6 +59,7 @@ _ABBREVIATED: Final = frozenset(
     ]
 )
 _WORD_BEFORE = re.compile(r"(\w+)$")
+_BEYOND: Final = Span(sys.maxsize, sys.maxsize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Scene:
     words: Words
     parts: Sequence[Span]
     hits: Mapping[str, Sequence[Hit]]
+    sentences: dict[Span, list[Span]]
+    """Of the parts that were asked for."""
 
     def list_hits(self, *kinds: str) -> list[Hit]:
         """The hits of these kinds, in the order of the text."""
@@ -85,6 +89,12 @@ class Scene:
         index = bisect_right(self.parts, (at, len(self.words.text) + 1)) - 1
         return index if index >= 0 and at < self.parts[index].end else None
 
+    def find_sentences(self, part: Span) -> list[Span]:
+        """The sentences of a part of the text."""
+        if part not in self.sentences:
+            self.sentences[part] = _find_sentences(self.article.text, part)
+        return self.sentences[part]
+
     def is_title(self, at: int) -> bool:
         """Whether a place lies in the title, where every word may have a capital."""
         title = self.article.title
@@ -97,15 +107,23 @@ def set_scene(article: Article, rules: Rules, known: Gazetteer) -> Scene:
     parts = article.list_parts()
     hits = dict[str, list[Hit]]()
     for lexicon in (rules.lexicon, known.lexicon):
-        for hit in find_hits(words, lexicon):
+        for hit in _list_inside(find_hits(words, lexicon), parts):
             hits.setdefault(hit.sense.kind, []).append(hit)
-    scene = Scene(article, rules, known, words, parts, hits)
-    for kind, some in hits.items():
-        hits[kind] = [hit for hit in some if scene.find_part(hit.start) is not None]
-    return scene
+    return Scene(article, rules, known, words, parts, hits, {})
 
 
-def find_sentences(text: str, part: Span) -> list[Span]:
+def _list_inside(hits: Iterable[Hit], parts: Sequence[Span]) -> Iterator[Hit]:
+    """The hits that begin in one of the parts; both are in the order of the text."""
+    following = iter(parts)
+    start = end = 0
+    for hit in hits:
+        while hit.start >= end:
+            start, end = next(following, _BEYOND)
+        if hit.start >= start:
+            yield hit
+
+
+def _find_sentences(text: str, part: Span) -> list[Span]:
     """The sentences of a part of the text; a full stop after a short form or an initial ends none."""
     found, start = list[Span](), part.start
     for match in _END.finditer(text, part.start, part.end):

@@ -13,12 +13,12 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from comity.intake.article.bodies import Body
 from comity.intake.article.people import Named
 from comity.intake.article.places import PLACE, Place
-from comity.intake.article.scene import Scene, find_sentences
+from comity.intake.article.scene import Scene
 from comity.intake.article.text import Span
 from comity.intake.article.words import Hit, choose_longest
 
@@ -131,8 +131,7 @@ _AHEAD = 9
 """Words from a verb of saying forward to the name of who speaks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
+class Actor(NamedTuple):
     """Who can speak: `kind` is "person", "body", "organisation" or "state", `key` names whom; words by number."""
 
     kind: str
@@ -141,8 +140,7 @@ class Actor:
     last: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(NamedTuple):
     """A sentence (`start` to before `end`) and the stance in it; `words_at` is where the words of the stance stand."""
 
     start: int
@@ -210,7 +208,7 @@ def find_statements(scene: Scene, cast: Cast) -> Iterator[Statement]:
         if not speech.list_inside(part) and not stances.list_inside(part):
             continue
         quoted = _find_quoted(scene.article.text, part)
-        for sentence in find_sentences(scene.article.text, part):
+        for sentence in scene.find_sentences(part):
             spoken, taken = speech.list_inside(sentence), stances.list_inside(sentence)
             if spoken or taken:
                 yield from _read_sentence(_Sentence(scene, cast, sentence, quoted), spoken, taken)
@@ -233,8 +231,7 @@ def _find_quoted(text: str, part: Span) -> list[int]:
     return [match.start() for match in _QUOTE.finditer(text, part.start, part.end)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Sentence:
+class _Sentence(NamedTuple):
     scene: Scene
     cast: Cast
     span: Span
@@ -245,7 +242,8 @@ class _Sentence:
         return bisect_right(self.quoted, at) % 2 == 1
 
     def gap(self, index: int) -> str:
-        return self.scene.words.gap(index) if 0 <= index < len(self.scene.words.values) - 1 else ""
+        gaps = self.scene.words.gaps
+        return gaps[index] if 0 <= index < len(gaps) - 1 else ""
 
 
 def _read_sentence(sentence: _Sentence, speech: Sequence[Hit], stances: Sequence[Hit]) -> Iterator[Statement]:

@@ -13,7 +13,7 @@ guessed: a byte order mark, what the caller says, what the document declares, or
 
 import codecs
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, NamedTuple
@@ -79,7 +79,7 @@ _ENCODINGS: Final = {
 """What may be said of an encoding, and what reads it."""
 
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_BLOCK = re.compile(r"[^\s](?:[^\n]|\n(?![ \t\r\f\v\u00a0]*\n))*+")
+_BLOCK = re.compile(r"\S[^\n]*+(?:\n(?![ \t\r\f\v\u00a0]*\n)[^\n]*+)*+")
 _LINE = re.compile(r"[^\n]++")
 _TRAILER = re.compile(r"(?:original url|source url|original link|retrieved from|source)[ \t]*:?[ \t]*", re.IGNORECASE)
 _URL = re.compile(
@@ -400,11 +400,5 @@ def _read_head(text: str, lines: Sequence[Span]) -> tuple[str | None, Span | Non
 
 def _is_caption(block: str) -> bool:
     """A sentence that ends with its own day: "…, Oct. 14, 2014.", as agencies write below a picture."""
-    days = find_days(block)
-    return len(block) <= 600 and bool(days) and block[days[-1].end :].strip(" .)") == ""  # noqa: PLR2004
-
-
-def iterate_parts(article: Article) -> Iterator[tuple[Span, str]]:
-    """Each part that is read, with its words."""
-    for part in article.list_parts():
-        yield part, article.quote(part)
+    days = find_days(block) if len(block) <= 600 else []  # noqa: PLR2004
+    return bool(days) and block[days[-1].end :].strip(" .)") == ""

@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Final, NamedTuple
 
 __all__ = [
@@ -60,22 +60,18 @@ _FOLDING: Final = _Folding()
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a text: `values` folded, `starts` and `ends` their places; `text` as it is, `folded` as compared."""
+    """The words of a text: `values` folded, `starts` and `ends` their places; `text` as it is, `folded` as compared.
+
+    `gaps` are what stands behind each word, white space as one space; `capitals` whether it begins with a capital.
+    """
 
     text: str
     folded: str
     values: Sequence[str]
     starts: Sequence[int]
     ends: Sequence[int]
-
-    def is_capital(self, index: int) -> bool:
-        """Whether the word begins with a capital letter."""
-        return self.text[self.starts[index]].isupper()
-
-    def gap(self, index: int) -> str:
-        """What stands between the word and the one after it, white space as one space."""
-        between = self.folded[self.ends[index] : self.starts[index + 1]]
-        return between if between == " " else _SPACE.sub(" ", between)
+    gaps: Sequence[str]
+    capitals: Sequence[bool]
 
 
 class Sense(NamedTuple):
@@ -173,9 +169,13 @@ def split_words(text: str) -> Words:
     """The words of a text with their places."""
     folded = fold(text)
     values: list[str] = _WORD.findall(folded)
-    starts = [match.start() for match in _WORD.finditer(folded)]
-    ends = [start + len(value) for start, value in zip(starts, values, strict=True)]
-    return Words(text, folded, values, starts, ends)
+    first, *between = _WORD.split(folded)
+    # The places in turn: where the first word begins, where it ends, where the second begins, …
+    lengths = chain([len(first)], chain.from_iterable(zip(map(len, values), map(len, between), strict=True)))
+    places = list(accumulate(lengths))
+    starts = places[:-1:2]
+    gaps = [gap if gap == " " else _SPACE.sub(" ", gap) for gap in between]
+    return Words(text, folded, values, starts, places[1::2], gaps, [text[start].isupper() for start in starts])
 
 
 def find_hits(words: Words, lexicon: Lexicon) -> list[Hit]:
@@ -234,5 +234,7 @@ def _follow(words: Words, phrase: Phrase, index: int) -> int:
 def _has_form(words: Words, phrase: Phrase, index: int, last: int) -> bool:
     if not phrase.capitals:
         return words.text[words.starts[index] : words.ends[last - 1]].isupper()
+    if last == index + 1:
+        return words.capitals[index] or not phrase.capitals[0]
     # With a `*` the words do not stand side by side; such phrases want no capitals.
-    return not any(capital and not words.is_capital(index + step) for step, capital in enumerate(phrase.capitals))
+    return not any(capital and not words.capitals[index + step] for step, capital in enumerate(phrase.capitals))
