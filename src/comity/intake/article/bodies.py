@@ -56,7 +56,12 @@ class Beside:
         if place is not None and words.gaps[first - 1] in {" ", ". "}:
             return place
         # "Japan's": the s is a word of its own, behind an apostrophe.
-        if first > 1 and words.values[first - 1] == "s" and words.gaps[first - 2] == "'" and words.gaps[first - 1] == " ":
+        if (
+            first > 1
+            and words.values[first - 1] == "s"
+            and words.gaps[first - 2] == "'"
+            and words.gaps[first - 1] == " "
+        ):
             return self._by_last.get(first - 1)
         return None
 

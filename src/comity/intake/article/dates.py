@@ -11,7 +11,7 @@ written in numbers are read only as YYYY-MM-DD and DD.MM.YYYY: elsewhere nobody 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from itertools import chain, islice
+from itertools import islice, zip_longest
 from typing import Final, NamedTuple
 
 __all__ = ["Found", "find_dates", "find_days", "is_value"]
@@ -163,10 +163,9 @@ def find_dates(
     day = date.fromisoformat(published) if published else None
     values, starts = words or _split(text)
     taken, last = list[Found](), 0
-    following = chain(islice(values, 1, None), [""])
     for index in [
         index
-        for index, (word, after) in enumerate(zip(values, following, strict=True))
+        for index, (word, after) in enumerate(zip_longest(values, islice(values, 1, None), fillvalue=""))
         if word[0] <= "9" or (word in _BY_WORD and (word not in _NEEDS or after in _NEEDS[word]))
     ]:
         word, start, before = values[index], starts[index], values[index - 1] if index else ""

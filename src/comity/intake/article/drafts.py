@@ -287,10 +287,12 @@ class Drafting:
         return tuple(sorted({category for _, category in self.special[first:last]}))
 
     def _add_place(self, key: str, name: str, where: Mapping[str, Json]) -> str:
+        if (known := f"place/{key}") in self.drafts:
+            return known
         kind = Kind.REGION if "region" in where else Kind.CAPITAL if "city" in where else Kind.STATE
         return self._keep(
             Draft(
-                key=f"place/{key}",
+                key=known,
                 kind=kind,
                 type="location",
                 title=name,
@@ -312,6 +314,8 @@ class Drafting:
         notes: tuple[str, ...] = (),
         warnings: tuple[str, ...] = (),
     ) -> str:
+        if key in self.drafts:
+            return key
         return self._keep(
             Draft(
                 key=key,

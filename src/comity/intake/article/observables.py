@@ -31,7 +31,7 @@ _NAME = re.compile(rf"(?<![\w.@/\\:-])(?P<host>{_HOST})(?![\w@\\])", re.IGNORECA
 _V6 = re.compile(
     r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}(?:\[:\]|:))(?:[0-9a-fA-F]{0,4}(?:\[:\]|:)){2,8}[0-9a-fA-F]{0,4}(?![\w:])", re.ASCII
 )
-# These begin with what few characters are, and look behind it: places are passed over at once where none of them stands.
+# These begin with what few characters are, and look behind it: where none of those stands is passed over at once.
 _V4 = re.compile(rf"\d(?<![\w.-]\d)\d{{0,2}}(?:{_DOT}\d{{1,3}}){{3}}(?![\w-]|\.\d)", re.ASCII)
 _HASH = re.compile(r"[0-9a-fA-F](?<![0-9A-Za-z].)[0-9a-fA-F]{31,127}+(?![0-9A-Za-z])")
 _IBAN = re.compile(r"[A-Z](?<![0-9A-Za-z].)[A-Z]\d{2}(?=[ 0-9A-Z])")

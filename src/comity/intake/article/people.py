@@ -13,6 +13,7 @@ this article alone. That two articles speak of one person is for people to say.
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import NamedTuple
 
 from comity.intake.article.bodies import Beside, Body
@@ -333,7 +334,7 @@ def _find_again(scene: Scene, namer: Namer, persons: Sequence[Person], named: Se
     surnames = dict[str, list[Named]]()
     for one in named:
         surnames.setdefault(words.values[one.last - 1], []).append(one)
-    for index in [at for at, value in enumerate(words.values) if value in surnames]:
+    for index in compress(range(len(words.values)), map(surnames.__contains__, words.values)):
         value = words.values[index]
         if index in covered or index in namer.taken or not words.capitals[index]:
             continue

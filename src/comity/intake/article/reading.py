@@ -96,9 +96,12 @@ def read_article(article: Article, rules: Rules, known: Gazetteer) -> Reading:
 
 def _find_special(scene: Scene, organisations: Sequence[Hit], places: Sequence[Place]) -> list[tuple[int, str]]:
     """Where words for a religion or an ethnic group stand that are not in the name of an organisation or a state."""
+    found = scene.list_hits("safeguard")
+    if not found:
+        return []
     named = {index for hit in organisations for index in range(hit.first, hit.last)}
     named |= {index for place in places for index in range(place.hit.first, place.hit.last)}
-    return [(hit.start, hit.sense.value) for hit in scene.list_hits("safeguard") if hit.first not in named]
+    return [(hit.start, hit.sense.value) for hit in found if hit.first not in named]
 
 
 def _draft_place(place: Place, drafting: Drafting) -> str | None:

@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, compress, pairwise
 from typing import Final, NamedTuple
 
 __all__ = [
@@ -183,25 +183,25 @@ def find_hits(words: Words, lexicon: Lexicon) -> list[Hit]:
     hits = list[Hit]()
     values = words.values
     last = len(values) - 1
-    for index in [index for index, word in enumerate(values) if word in lexicon]:
+    for index in compress(range(len(values)), map(lexicon.__contains__, values)):
         entry = lexicon[values[index]]
         if entry.by_second and index < last:
             for phrase in entry.by_second.get(values[index + 1], ()):
-                _add_hit(hits, words, phrase, index)
+                _add_hit(hits, words, phrase, (index, _follow(words, phrase, index)))
         for phrase in entry.stars:
-            _add_hit(hits, words, phrase, index)
+            _add_hit(hits, words, phrase, (index, _follow(words, phrase, index)))
         for phrase in entry.alone:
-            _add_hit(hits, words, phrase, index)
+            _add_hit(hits, words, phrase, (index, index + 1))
     return hits
 
 
-def _add_hit(hits: list[Hit], words: Words, phrase: Phrase, index: int) -> None:
-    last = index + 1 if len(phrase.words) == 1 else _follow(words, phrase, index)
-    if last and _has_form(words, phrase, index, last):
+def _add_hit(hits: list[Hit], words: Words, phrase: Phrase, place: tuple[int, int]) -> None:
+    first, last = place
+    if last and _has_form(words, phrase, first, last):
         end = words.ends[last - 1]
         if phrase.tail and words.folded.startswith(phrase.tail, end):
             end += 1
-        hits.append(Hit(words.starts[index], end, index, last, phrase.sense))
+        hits.append(Hit(words.starts[first], end, first, last, phrase.sense))
 
 
 def choose_longest(hits: Iterable[Hit]) -> list[Hit]:
