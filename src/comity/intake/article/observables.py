@@ -36,7 +36,8 @@ _V4 = re.compile(rf"\d(?<![\w.-]\d)\d{{0,2}}(?:{_DOT}\d{{1,3}}){{3}}(?![\w-]|\.\
 _HASH = re.compile(r"[0-9a-fA-F](?<![0-9A-Za-z].)[0-9a-fA-F]{31,127}+(?![0-9A-Za-z])")
 _IBAN = re.compile(r"[A-Z](?<![0-9A-Za-z].)[A-Z]\d{2}(?=[ 0-9A-Z])")
 _PHONE = re.compile(
-    r"(?P<plus>[+0](?<![\w+.,/-].)(?:(?<=\+)|0))(?=[1-9])(?P<digits>(?:\d[ .\-/()\u00a0]{0,2}){7,14}\d)(?!\d)", re.ASCII
+    r"(?P<plus>[+0](?<![\w+.,/-].)(?:(?<=\+)|(?<=0)0))(?=[1-9])(?P<digits>(?:\d[ .\-/()\u00a0]{0,2}){7,14}\d)(?!\d)",
+    re.ASCII,
 )
 _DEFANGED = re.compile(r"[\[({](?:\.|dot)[\])}]|\[\.|\.\]", re.IGNORECASE)
 _ANY_DOT = re.compile(_DOT, re.IGNORECASE)

@@ -83,6 +83,7 @@ def test_what_is_found(text: str, expected: tuple[str, str]) -> None:
         "+12 34",
         "1234567890123456",
         "12-34-56",
+        "+01 202 555 0100",
         "http://",
         "https://[.]",
         "https://a.example:99999/",
