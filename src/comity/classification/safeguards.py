@@ -30,7 +30,7 @@ from comity.canonical import Json
 from comity.classification.births import may_be_born_young, may_be_young, says_something
 from comity.ids import Instant
 
-__all__ = ["MINOR", "Sensitive", "find_sensitive"]
+__all__ = ["MINOR", "Sensitive", "find_sensitive", "is_sensitive_name"]
 
 MINOR: Final = "minor"
 """The person class of whoever is under eighteen."""
@@ -191,6 +191,11 @@ def find_sensitive(value: dict[str, Json], *, now: Instant) -> Sensitive:
         minor = minor or young
         places.append(pointer)
     return Sensitive(special_categories=frozenset(categories), minor=minor, places=tuple(places[:_MOST_PLACES]))
+
+
+def is_sensitive_name(name: str) -> bool:
+    """Whether `find_sensitive` may find something under that name; what it is follows from what stands there."""
+    return _find_meaning(name) is not None
 
 
 def _holds_fields(item: Json) -> bool:

@@ -16,9 +16,10 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from comity.canonical import Json
+from comity.classification.safeguards import MINOR, find_sensitive, is_sensitive_name
 from comity.errors import MalformedError, MalformedFile, MalformedObject
 from comity.ids import ObjectId, parse_instant
 from comity.intake.making import Maker, format_object
@@ -34,7 +35,7 @@ from comity.intake.mapping import (
 )
 from comity.intake.marking import Marked, read_marking
 from comity.intake.records import Converted, Record, Unread, pack
-from comity.stix.tags import VOCABULARIES, Tags, make_tags
+from comity.stix.tags import VOCABULARIES, Tags, join_tags, make_tags
 
 __all__ = ["read_table"]
 
@@ -63,16 +64,15 @@ def read_table(chunks: Iterable[bytes], mapping: TableMapping, *, delimiter: str
     """
     rows = _read_rows(_read_lines(chunks, mapping.encoding), mapping.delimiter or delimiter)
     columns = _read_header(rows, mapping)
-    return pack(_read_row(place, row, columns, mapping, maker) for place, row in rows)
+    table = _Table(mapping, maker, frozenset(filter(is_sensitive_name, mapping.columns())))
+    return pack(_read_row(place, row, columns, table) for place, row in rows)
 
 
-def _read_row(
-    place: str, row: list[str] | str, columns: Sequence[str], mapping: TableMapping, maker: Maker
-) -> Record | Unread:
+def _read_row(place: str, row: list[str] | str, columns: Sequence[str], table: "_Table") -> Record | Unread:
     if isinstance(row, str):
         return Unread(place=place, reason=row)
     try:
-        return _Row(_name_cells(columns, row), mapping, maker).convert(place)
+        return _Row(_name_cells(columns, row), table).convert(place)
     except MalformedError as error:
         return Unread(place=place, reason=error.detail)
 
@@ -216,13 +216,20 @@ def _name_cells(columns: Sequence[str], row: Sequence[str]) -> dict[str, str]:
 # --- one row ------------------------------------------------------------------------------------------------------
 
 
+class _Table(NamedTuple):
+    """What is the same for every row; the cells of `sensitive` columns may be what people have to decide on."""
+
+    mapping: TableMapping
+    maker: Maker
+    sensitive: frozenset[str]
+
+
 class _Row:
     """One row of a table, becoming objects."""
 
-    def __init__(self, cells: Mapping[str, str], mapping: TableMapping, maker: Maker) -> None:
+    def __init__(self, cells: Mapping[str, str], table: _Table) -> None:
         self._cells = cells
-        self._mapping = mapping
-        self._maker = maker
+        self._mapping, self._maker, self._sensitive = table
         self._made: dict[str, ObjectId] = {}
         self._notes: list[str] = []
 
@@ -269,9 +276,23 @@ class _Row:
             said.setdefault(
                 "external_references", [{"source_name": self._mapping.source, "external_id": " ".join(key)}]
             )
+        tags = join_tags(tags, self._find_sensitive(plan))
         made = self._maker.make(plan.type, named, said, markings=marked.markings, tags=tags)
         self._made[plan.name] = made.id
         return made.data
+
+    def _find_sensitive(self, plan: ObjectPlan) -> Tags:
+        """What its cells are by the names of their columns, of which the object need say nothing.
+
+        The key of the row is in each of its objects, and so are the words of the table `tags`.
+        """
+        if not self._sensitive:
+            return make_tags()
+        sources = [*plan.properties.values(), *self._mapping.tags.values()]
+        columns = {source.column for source in sources if isinstance(source, Cell | Pattern)} | {*self._mapping.key}
+        cells = {column: self._read_cell(column) for column in columns & self._sensitive}
+        found = find_sensitive(dict(cells), now=self._maker.at)
+        return make_tags(special_categories=found.special_categories, person_classes=(MINOR,) if found.minor else ())
 
     def _find(self, source: Source) -> Json:
         """The value of a property, or None where the row says none."""

@@ -291,3 +291,60 @@ def test_a_mapping_that_is_not_understood_is_refused_with_its_line(before: bytes
     with pytest.raises(MalformedFile, match="the mapping: ") as refused:
         parse_mapping(MAPPING.replace(before, after, 1))
     assert words in refused.value.detail
+
+
+# --- what people have to decide on, by the name of a column -----------------------------------------------------------
+
+BARE = b"""
+format = "comity-mapping/1"
+source = "desk"
+[[objects]]
+type = "identity"
+[objects.properties]
+name = { column = "Name" }
+identity_class = { constant = "individual" }
+%b
+"""
+
+
+def tag(head: str, row: str, more: bytes) -> tuple[set[str], set[str]]:
+    (record,), unread = read(f"Name,{head}\nOndrej Marrow,{row}\n".encode(), BARE % more)
+    assert not unread
+    tags = read_tags(values(record)[0])
+    return {*tags.special_categories}, {*tags.person_classes}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b'labels = { column = "Religion", split = ";" }',
+        b'description = { column = "Religion" }',
+        b'labels = { column = "Religion", split = ";", words = { "River Faith" = "rf" } }',
+        b'x_desk_pattern = { column = "Religion", pattern = "x-desk:value" }',
+    ],
+)
+def test_a_column_says_what_its_cells_are_wherever_they_go(more: bytes) -> None:
+    assert tag("Religion", "River Faith", more) == ({"religious_or_philosophical_beliefs"}, set())
+    assert tag("Religion", "", more) == (set(), set())
+    assert tag("Origin", "River Faith", more.replace(b"Religion", b"Origin")) == (set(), set())
+
+
+def test_a_birth_in_a_text_is_that_of_a_minor_if_it_may_be() -> None:
+    more = b'description = { column = "Date of birth" }'
+    assert tag("Date of birth", "2019-04-01", more) == (set(), {"minor"})
+    assert tag("Date of birth", "1970-04-01", more) == (set(), set())
+
+
+def test_the_key_and_the_tags_of_a_row_are_in_each_of_its_objects() -> None:
+    mapping = BARE.replace(b'source = "desk"', b'source = "desk"\nkey = ["Ethnic group"]') % b""
+    (record,), _ = read(b"Name,Ethnic group\nOndrej Marrow,Reed People\n", mapping)
+    assert read_tags(values(record)[0]).special_categories == {"racial_or_ethnic_origin"}
+    mapping = BARE.replace(b'source = "desk"', b'source = "desk"\ntags = { subjects = { column = "Religion" } }') % b""
+    (record,), _ = read(b"Name,Religion\nOndrej Marrow,national:river\n", mapping)
+    assert read_tags(values(record)[0]).special_categories == {"religious_or_philosophical_beliefs"}
+
+
+def test_what_a_row_says_for_one_object_says_nothing_of_another() -> None:
+    more = b'[[objects]]\ntype = "identity"\nname = "other"\n[objects.properties]\nname = { column = "Religion" }\n'
+    (record,), _ = read(b"Name,Religion\nOndrej Marrow,River Faith\n", BARE % more)
+    assert [bool(read_tags(value).special_categories) for value in values(record)] == [False, True]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Special categories and minors go to nobody until two people decide; two persons are one only as a person says."""
 
+import json
+
 import pytest
 
 from comity.agreement.people import Role
@@ -9,12 +11,15 @@ from comity.agreement.work import WorkKind
 from comity.canonical import Json
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import ObjectId, PartyId
+from comity.intake.formats import Format
 from comity.intake.listing import LISTING_EXTENSION
 from comity.node import identity
 from comity.node.audit import audit_folder
 from comity.node.classify import Classified, say, take_back
 from comity.node.explain import explain, show_object
+from comity.node.files import Bytes
 from comity.node.identity import Judged, find_candidates, judge_persons, list_judged
+from comity.node.intake import Plan, take_file
 from comity.node.necessity import Decided, decide_necessity, end_necessity, list_necessity, list_undecided
 from comity.node.people import Waiting
 from comity.node.retention import delete
@@ -81,6 +86,27 @@ def test_what_is_found_in_a_field_waits_for_two_people(world: World, item: dict[
     assert {approval.person for approval in done.approvals} == {"aurelia-liaison", "aurelia-legal"}
     assert X in world.read(B)
     assert count_findings(world) == 0
+
+
+def test_what_a_column_is_called_waits_for_two_people_too(world: World) -> None:
+    admit_all(world)
+    mapping = b"""
+        format = "comity-mapping/1"
+        source = "desk"
+        marking = { constant = "TLP:GREEN" }
+        [tags]
+        subjects = { constant = ["national:ashfall"] }
+        regions = { constant = ["IQ"] }
+        [[objects]]
+        type = "identity"
+        [objects.properties]
+        name = { column = "Name" }
+        identity_class = { constant = "individual" }
+        labels = { column = "Religion", split = ";" }
+    """
+    table = Bytes("people.csv", b"Name,Religion\nOndrej Marrow,River Faith\nElin Varga,\n")
+    take_file(world.nodes[A], table, Plan(form=Format.CSV, mapping=mapping))
+    assert [json.loads(data)["name"] for data in world.read(B).values()] == ["Elin Varga"]
 
 
 def test_a_reason_that_differs_is_another_matter(world: World) -> None:
