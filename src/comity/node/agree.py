@@ -28,7 +28,7 @@ from comity.node.node import Act, Node
 from comity.node.parties import read_manifests
 from comity.node.people import Actor, Approved, Waiting, approve
 from comity.node.recording import Recorded, draft_event, sign_event
-from comity.node.standing import Dossier, find_agreement, judge_terms, read_dossier
+from comity.node.standing import Dossier, find_agreement, judge_signing, read_dossier
 from comity.store import Transaction, parties
 
 __all__ = ["Recorded", "accede", "act_on", "admit", "find_problems", "propose"]
@@ -50,7 +50,7 @@ def propose(
     terms = parse_terms(document)
     with node.act() as act:
         _check_parties(node, act, terms)
-        refusal = judge_terms(node, terms, now=act.now)
+        refusal = judge_signing(node, terms, now=act.now)
         if isinstance(refusal, Refusal):
             return refusal
         dossier = read_dossier(node, act.transaction, terms.agreement_id)
@@ -93,7 +93,7 @@ def act_on(  # noqa: PLR0913 (the parts of one event)
         terms = _find_terms(kind, standing, versions=dossier.versions, prefix=prefix)
         if kind is EventKind.ACCEPT:
             _check_parties(node, act, terms)
-            refusal = judge_terms(node, terms, now=act.now)
+            refusal = judge_signing(node, terms, now=act.now)
             if isinstance(refusal, Refusal):
                 return refusal
         draft = replace(draft_event(node, act, kind, terms), text=text)
@@ -163,7 +163,7 @@ def accede(
         standing = dossier.standing(now=act.now)
         text = _find_shown(standing, terms)
         _check_pinned(act, text)
-        refusal = judge_terms(node, text, now=act.now, joining=cited)
+        refusal = judge_signing(node, text, now=act.now, joining=cited)
         if isinstance(refusal, Refusal):
             return refusal
         own = read_manifests(act.transaction)[node.party]

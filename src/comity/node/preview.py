@@ -29,7 +29,7 @@ from comity.node.agree import find_problems
 from comity.node.gate import ask_gate
 from comity.node.grants import keep_grants
 from comity.node.node import Node
-from comity.node.standing import Dossier, find_agreement, judge_terms, list_dossiers, read_dossier
+from comity.node.standing import Dossier, find_agreement, judge_signing, list_dossiers, read_dossier
 from comity.release.conflicts import ConflictKind, Contradiction, Side, describe_witness, find_contradictions
 from comity.release.facets import Place
 from comity.release.preview import (
@@ -421,7 +421,7 @@ def _list_concerned(others: Iterable[_Found]) -> list[Flow]:
 def _judge(node: Node, terms: Terms, standing: Standing | None) -> Refusal | None:
     """What this party's own policy says, if it says no; who joined cites its bases beside the text."""
     joined = [event for event in (standing.joined if standing else ()) if event.party == node.party]
-    judged = judge_terms(
+    judged = judge_signing(
         node,
         terms,
         now=node.clock(),

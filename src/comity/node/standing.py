@@ -19,6 +19,7 @@ from comity.agreement.recognition import Recognised, Refusal, judge
 from comity.agreement.record import find_admitted, sort_out
 from comity.agreement.terms import Channel, LegalBasis, Terms, parse_terms
 from comity.agreement.transitions import State
+from comity.classification.selected import find_selected
 from comity.errors import MalformedRequest, NotFoundError
 from comity.exchange import parse_message
 from comity.ids import AgreementId, Instant, PartyId
@@ -34,6 +35,7 @@ __all__ = [
     "find_agreement_id",
     "find_collection",
     "find_places",
+    "judge_signing",
     "judge_terms",
     "list_collections",
     "list_dossiers",
@@ -245,6 +247,11 @@ def judge_terms(
     `towards` is the party that something would be given to.
     """
     return judge(node.policy(), terms, party=node.party, now=now, joining=joining, towards=towards)
+
+
+def judge_signing(node: Node, terms: Terms, *, now: Instant, joining: Several[LegalBasis] = ()) -> Recognised | Refusal:
+    """As `judge_terms`, before this party signs: it signs nothing that selects people by religion or ethnicity."""
+    return find_selected(terms) or judge_terms(node, terms, now=now, joining=joining)
 
 
 def list_collections(node: Node, transaction: Transaction, recipient: PartyId) -> list[Collection]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Acts and messages on agreements: agreed means signed, one side can always stop, nobody acts for another."""
 
+from unittest.mock import patch
+
 import pytest
 
 from comity.agreement.drafting import convert_terms
@@ -26,7 +28,7 @@ from comity.node.agree import Recorded
 from comity.node.correspond import receive
 from comity.node.outbox import list_due, list_waiting, settle
 from comity.node.parties import add_party, export_manifest
-from comity.node.standing import find_agreement
+from comity.node.standing import find_agreement, judge_terms
 from comity.signing import Role
 from tests.worlds import World, make_object
 
@@ -92,6 +94,22 @@ def test_a_party_of_its_own_policy_refuses_to_propose_and_to_accept(world: World
     assert (standing(world, "borealia", agreement), log_size(world, "borealia")) == (State.PROPOSED, before)
     (world.folder / "aurelia" / "recognition.toml").write_text("refused_frameworks = []")
     assert isinstance(world.propose("aurelia", world.terms(title="Another")), Refusal)
+
+
+def test_nobody_signs_terms_that_select_people_by_religion_or_ethnicity(world: World) -> None:
+    terms = world.terms(subjects=["national:ashfall", "national:muslims"])
+    refused = world.propose("aurelia", terms)
+    assert isinstance(refused, Refusal)
+    assert refused.clause == "Regulation (EU) 2016/794, Article 30(2)"
+    assert "'national:muslims'" in refused.reason
+    # Another node may propose it all the same: it is received and shown, and not accepted.
+    with patch("comity.node.agree.judge_signing", judge_terms):
+        agreement = proposal(world, terms)
+    world.deliver()
+    before = log_size(world, "borealia")
+    assert world.act_on("borealia", agreement, EventKind.ACCEPT) == refused
+    assert (standing(world, "borealia", agreement), log_size(world, "borealia")) == (State.PROPOSED, before)
+    assert not isinstance(world.propose("aurelia", world.terms(subjects=["national:muslim-river-band"])), Refusal)
 
 
 def test_a_basis_no_longer_recognised_closes_the_gate_at_the_next_poll(world: World) -> None:

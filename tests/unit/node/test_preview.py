@@ -132,6 +132,14 @@ def test_this_partys_own_refusal_is_told_and_the_counts_are_shown(world: World) 
     assert check_terms(world.nodes["aurelia"], world.terms()).refusal == shown.draft.refusal
 
 
+def test_that_terms_select_by_religion_is_told_before_anybody_is_asked_to_sign(world: World) -> None:
+    terms = world.terms(subjects=["national:sunni"])
+    shown = ask(world, terms).draft.refusal
+    assert shown is not None
+    assert shown.clause == "Regulation (EU) 2016/794, Article 30(2)"
+    assert check_terms(world.nodes["aurelia"], terms).refusal == shown
+
+
 # --- history and members ----------------------------------------------------------------------------------------------
 
 
