@@ -163,6 +163,7 @@ def recover(pair: Pair, kept: Path, *, statement: Path) -> str:
     assert done.result["lost"] > 0
     assert done.result["told"] == ["borealia"]
     assert done.result["suspended"] == [find_agreement(pair)]
+    assert (len(done.result["persons"]), done.result["credentials"]) == (2, ["borealia"])
     assert statement.read_text() == done.result["statement"]
     return str(done.result["origin"])
 

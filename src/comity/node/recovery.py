@@ -37,7 +37,7 @@ from comity.errors import (
     TransitionError,
     UnknownKey,
 )
-from comity.ids import AgreementId, PartyId
+from comity.ids import AgreementId, PartyId, PersonId
 from comity.keys import Keyring
 from comity.node.clock import draw_bytes
 from comity.node.heads import read_newest, split_heads, verify_newest, write_head
@@ -72,6 +72,8 @@ class Recovered:
     `asked` is what witnesses said of how many entries they had cosigned. With `stopped` this node cosigns nothing for
     others until its witness key is another one.
     `suspended` are the agreements that were suspended for it, and give nothing until people resume them.
+    `persons`, and the parties of `credentials`, one for each, are let in as they were by the backup: who was removed,
+    or what was revoked since, nobody here can know.
     `statement` is what partners are told, signed; it was queued for `told`.
     """
 
@@ -82,6 +84,8 @@ class Recovered:
     ended: int
     stopped: bool
     suspended: tuple[AgreementId, ...]
+    persons: tuple[PersonId, ...]
+    credentials: tuple[PartyId, ...]
     statement: bytes
     told: tuple[PartyId, ...]
     asked: tuple[Asked, ...]
@@ -269,6 +273,8 @@ def _recover(
             sign_ins.delete_sessions_of(act.transaction, stored.person.id)
             sign_ins.delete_invitation(act.transaction, stored.person.id)
             people.delete_approvals_of(act.transaction, stored.person.id)
+        persons = [each.person.id for each in people.list_persons(act.transaction) if each.removed_at is None]
+        credentials = [each.party for each in parties.list_credentials(act.transaction) if each.is_good(act.now)]
     with node.store.read() as transaction:
         head = read_newest(transaction)
     assert head is not None  # noqa: S101 (it was signed above)
@@ -282,6 +288,8 @@ def _recover(
         ended=closed,
         stopped=stopped,
         suspended=suspended,
+        persons=tuple(persons),
+        credentials=tuple(credentials),
         asked=tuple(asked),
         statement=statement,
         told=told,

@@ -145,6 +145,8 @@ def recover(
             "ended": done.ended,
             "cosigning_stopped": done.stopped,
             "suspended": list[Json](done.suspended),
+            "persons": list[Json](done.persons),
+            "credentials": list[Json](done.credentials),
             "told": list[Json](done.told),
             "statement": done.statement.decode("utf-8"),
             "approvals": describe_approvals(done.approvals),

@@ -253,8 +253,13 @@ def test_a_recovery_says_how_many_agreements_people_have_to_resume(suspended: li
         "witnesses": [],
         "cosigning_stopped": False,
         "suspended": suspended,
+        "persons": ["anna", "boris"],
+        "credentials": ["cordia", "borealia", "cordia"],
     }
     text = describe_recovered(recovered)
     assert "at least 3 entries of it are lost" in text
+    assert "anna, boris (comity person remove)" in text
+    assert "borealia (1), cordia (2) (comity credential list" in text
+    assert "BEFORE YOU SERVE" not in describe_recovered({**recovered, "persons": [], "credentials": []})
     assert all(word in text for word in words)
     assert ("suspended" in text) == bool(suspended)

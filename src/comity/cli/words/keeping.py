@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell: what keeps a node's folder whole, in words."""
 
+from collections import Counter
 from typing import Any
 
 from comity.cli.words.layout import printable, shorten_time
@@ -115,6 +116,7 @@ def describe_recovered(result: dict[str, Any]) -> str:
             f"On record as entry {result['entry']}. Partners are told when the node is served: {told}.",
             *(stopped if result["cosigning_stopped"] else []),
             *([_say_suspended(len(result["suspended"]))] if result["suspended"] else []),
+            *_say_let_in(result["persons"], result["credentials"]),
         ]
     )
 
@@ -125,6 +127,23 @@ def _say_suspended(many: int) -> str:
         f"{what} suspended: what was said since the backup can be lost here."
         " Ask each partner for it (agreement export there, agreement import here), then: agreement resume."
     )
+
+
+def _say_let_in(persons: list[str], credentials: list[str]) -> list[str]:
+    """Whom the node lets in as the backup has it, and what takes away who should be let in no more."""
+    lines = (
+        ["BEFORE YOU SERVE: these are let in as the backup has them, also if that was ended since."]
+        if (persons or credentials)
+        else []
+    )
+    if persons:
+        lines.append(f"  people, by badge, passkey or password: {', '.join(persons)} (comity person remove)")
+    if credentials:
+        of = (f"{party} ({many})" for party, many in sorted(Counter(credentials).items()))
+        lines.append(
+            f"  partners' clients, by credentials: {', '.join(of)} (comity credential list, credential revoke)"
+        )
+    return lines
 
 
 def _say_witness(item: dict[str, Any]) -> str:
