@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -10,17 +11,20 @@ from comity.agreement import moves
 from comity.agreement.drafting import convert_terms
 from comity.agreement.events import EventKind
 from comity.agreement.lifecycle import Standing
+from comity.agreement.people import Role
+from comity.agreement.recognition import Refusal
 from comity.agreement.terms import parse_terms
 from comity.agreement.transitions import State
 from comity.errors import ConflictError, NotFoundError, TransitionError, UnknownKey
 from comity.exchange import parse_message
 from comity.ids import Instant, PartyId
+from comity.node import agree
 from comity.node.agree import Recorded
 from comity.node.correspond import receive
 from comity.node.gate import list_open_collections
 from comity.node.outbox import Outgoing, list_due, settle
 from comity.node.parties import add_party, export_manifest
-from comity.node.standing import find_agreement
+from comity.node.standing import find_agreement, judge_terms
 from comity.signing import format_signed_document
 from tests.unit.node.test_agree import forge
 from tests.worlds import BASIS, World, make_object, object_id
@@ -91,6 +95,17 @@ def join(world: World, agreement: str, *founders: str) -> None:
     world.deliver()
     assert isinstance(world.accede("tavria", agreement), Recorded)
     world.deliver()
+
+
+def test_nobody_joins_a_group_that_selects_people_by_religion(group: World) -> None:
+    with patch("comity.node.agree.judge_signing", judge_terms):
+        agreement = group.sign_all(write_terms(group, "any_member").replace(b"national:ashfall", b"national:muslims"))
+        group.admit("aurelia", agreement, TAVRIA)
+        group.deliver()
+    by = group.actor("tavria", Role.LIAISON)
+    refused = agree.accede(group.nodes["tavria"], agreement, BASES, by=by)
+    assert isinstance(refused, Refusal)
+    assert "'national:muslims'" in refused.reason
 
 
 # --- joining ----------------------------------------------------------------------------------------------------------

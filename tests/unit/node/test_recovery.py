@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.agreement.people import Role
+from comity.agreement.people import Person, Role
 from comity.audit import LoggedEntry, verify_logs
 from comity.canonical import Json, canonical_bytes, parse_signed_json
 from comity.errors import (
@@ -36,7 +36,16 @@ from comity.node.invitations import find_invited, invite_person
 from comity.node.journal import find_entry, list_relationships, verify_folder
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
-from comity.node.people import Waiting, find_present, list_matters, record_change
+from comity.node.parties import issue_credential, list_credentials, revoke_credential
+from comity.node.people import (
+    Waiting,
+    add_person,
+    find_present,
+    list_matters,
+    list_people,
+    record_change,
+    remove_person,
+)
 from comity.node.programs import end_program, find_program, make_program
 from comity.node.purge import Forgotten, Selection, purge_by_order
 from comity.node.recovery import Asking, Recovered, recover_folder
@@ -231,6 +240,27 @@ def test_who_was_signed_out_since_the_backup_does_not_come_in_again(world: World
     with pytest.raises(AuthenticationError):
         find_invited(node, invitation.code)
     assert audit_folder(folder, now=world.now).findings == ()
+
+
+def test_who_is_let_in_as_the_backup_has_it_is_named(world: World, folder: Path) -> None:
+    recover(world)
+    node, borealia = world.open("aurelia"), PartyId("borealia")
+    for name in ("left-before", "left-since"):
+        add_person(node, Person(id=PersonId(name), name=name, roles=frozenset({Role.ANALYST})))
+    remove_person(node, PersonId("left-before"))
+    revoked, kept = (issue_credential(node, borealia, days=300)[1].id for _ in range(2))
+    revoke_credential(node, revoked)
+    before = {each.person.id for each in list_people(node) if each.removed_at is None}
+    make_backup(folder, world.folder / "second", secrets=True)
+    revoke_credential(node, kept)
+    remove_person(node, PersonId("left-since"))
+    node.close()
+    shutil.rmtree(folder)
+    restore_backup(world.folder / "second", folder)
+    done = recover(world)
+    assert ("left-since" in before, {*done.persons}) == (True, before)
+    good = [each.id for each in list_credentials(world.open("aurelia")) if each.is_good(world.now)]
+    assert (kept in good, revoked in good, done.credentials) == (True, False, (borealia,) * len(good))
 
 
 def test_one_person_alone_recovers_nothing(world: World, folder: Path) -> None:
