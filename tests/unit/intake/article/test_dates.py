@@ -54,6 +54,30 @@ def test_dates_are_read(words: str, value: str) -> None:
     assert text[found.start : found.end] in words
 
 
+@pytest.mark.parametrize("turn", ["next", "last", "this"])
+@pytest.mark.parametrize("unit", ["week", "month", "year"])
+@pytest.mark.parametrize("before", ["", "earlier ", "later "])
+def test_every_turn_is_read_whole(before: str, turn: str, unit: str) -> None:
+    words = f"{before}{turn} {unit}"
+    (found,) = find_dates(f"It began {words}.", published=FRIDAY)
+    assert (found.start, found.end) == (9, 9 + len(words))
+
+
+@pytest.mark.parametrize("turn", ["next", "last", "this", "coming", "past"])
+@pytest.mark.parametrize("day", ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"])
+def test_every_weekday_with_its_turn_is_read_whole(turn: str, day: str) -> None:
+    (found,) = find_dates(f"It began {turn} {day}.", published=FRIDAY)
+    assert (found.start, found.end, found.rule) == (9, 10 + len(turn) + len(day), "weekday")
+
+
+@pytest.mark.parametrize("count", ["a", "an", "one", "six", "twelve", "2", "40"])
+@pytest.mark.parametrize("unit", ["day", "days", "week", "weeks", "month", "months", "year", "years"])
+def test_every_count_of_units_ago_is_read_whole(count: str, unit: str) -> None:
+    words = f"{count} {unit} ago"
+    (found,) = find_dates(f"It began {words}.", published=FRIDAY)
+    assert (found.start, found.end, found.rule) == (9, 9 + len(words), "ago")
+
+
 @pytest.mark.parametrize(
     "words",
     [

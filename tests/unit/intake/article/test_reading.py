@@ -234,6 +234,13 @@ def test_a_date_inside_an_address_is_no_date() -> None:
     assert [one.kind for one in reading.mentions] == [Kind.OBSERVABLE]
 
 
+@pytest.mark.parametrize("address", ["198.51.100.7", "x@y.example", "https://a.example/b", "2001:db8::17"])
+def test_what_is_last_of_all_that_is_read_is_read_whole(address: str) -> None:
+    data = f"A title\n\nFriday, 21 November 2031\n\nIt rained.\n\nIt goes to {address}".encode()
+    reading = read_article(parse_plain(data, source=Source(retrieved_at=RETRIEVED)), RULES, read_gazetteer())
+    assert [one.value for one in reading.mentions if one.kind is Kind.OBSERVABLE] == [address]
+
+
 def test_nothing_is_read_in_the_trailer() -> None:
     reading = read("It rained.\n\nOriginal url: https://norway.example/norway-denied")
     assert reading.mentions == ()
