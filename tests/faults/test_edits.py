@@ -36,7 +36,7 @@ OPEN = "not found missing, but what could not be decided again without it is tol
 SILENT: Mapping[str, str] = {
     **dict.fromkeys(["event.at", "event.clause", "event.re", "event.text", "disclosure_mark", "terms.version"], COPY),
     **dict.fromkeys(["label.facets", "label.partly_marked", "label_word", "facet", "feed", "release"], PROPOSES),
-    **dict.fromkeys(["object.own_label", "object.seq", "object.first_seq", "object.spec_version", "said"], PROPOSES),
+    **dict.fromkeys(["object.seq", "object.first_seq", "said"], PROPOSES),
     **dict.fromkeys(["agreement.added_at", "change_count", "meta", "migration", "following", "pull_position"], LOCAL),
     **dict.fromkeys(["pull_use", "write_use", "write_status", "credential.used_day", "log_reader.used_day"], LOCAL),
     **dict.fromkeys(["letter.state", "letter.progress", "letter.due_at", "relationship_log", "seen_checkpoint"], LOCAL),

@@ -6,11 +6,9 @@ error, and of the bytes of objects it is their own digest that is given.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from comity.agreement.receiving import parse_receipt_terms
 from comity.agreement.recognition import Policy, parse_policy
 from comity.agreement.terms import parse_terms
 from comity.canonical import sha256_digest
@@ -18,10 +16,11 @@ from comity.errors import DigestMismatch, MalformedError
 from comity.exchange import parse_message
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
 from comity.node.beside import Beside
+from comity.node.bounds import read_bounds
 from comity.release.said import Said, read_said
 from comity.replayed import Agreement, Bounds, Came, Deleted, Held
 from comity.stix.labels import Label, parse_label
-from comity.store import Transaction, agreements, arrivals, audited, log, objects, sources
+from comity.store import Transaction, agreements, arrivals, audited, log, objects
 from comity.store.audited import HeldVersion
 
 __all__ = ["StoredRecords"]
@@ -138,26 +137,8 @@ class StoredRecords:
         """As `comity.replayed.Records`."""
         key = came.giver, came.terms
         if key not in self._bounds:
-            self._bounds[key] = self._read_bounds(*key)
+            self._bounds[key] = read_bounds(self._transaction, self._party, giver=came.giver, terms=came.terms)
         return self._bounds[key]
-
-    def _read_bounds(self, giver: PartyId, terms: Digest) -> Bounds | None:
-        document = agreements.read_terms(self._transaction, terms)
-        if document is None:
-            records = sources.list_records(self._transaction)
-            record = next((one for one in records if sha256_digest(one) == terms), None)
-            said = None if record is None else _try(partial(parse_receipt_terms, party=self._party), record)
-            return None if said is None else Bounds(onward_to=said.onward_to, excluded=frozenset())
-        text = _try(parse_terms, document)
-        if text is None or text.hash != terms:
-            return None
-        carriers = [
-            channel
-            for channel in text.channels
-            if channel.giver in {None, giver} and (channel.receivers is None or self._party in channel.receivers)
-        ]
-        onward_to = frozenset[PartyId]().union(*(channel.scope.onward_to for channel in carriers))
-        return Bounds(onward_to=onward_to, excluded=text.excluded_frameworks)
 
     def is_granted(self, item: ObjectId, version: str, recipient: PartyId) -> bool:
         """As `comity.replayed.Records`."""

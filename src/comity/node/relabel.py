@@ -15,7 +15,7 @@ from comity.stix.references import Version, settle_labels
 from comity.store import Transaction, deletions, objects
 from comity.store.objects import NewObject, StoredObject
 
-__all__ = ["foresee", "relabel"]
+__all__ = ["find_others", "foresee", "relabel"]
 
 
 def relabel(
@@ -49,6 +49,14 @@ def foresee(transaction: Transaction, restated: Mapping[int, Label]) -> dict[int
     settled = _settle(transaction, (), stored, restated=restated)
     known = objects.read_labels(transaction, {item.label for item in stored})
     return {item.pk: settled[item.pk] for item in stored if settled[item.pk] != known[item.label]}
+
+
+def find_others(transaction: Transaction, ids: Collection[ObjectId]) -> set[int]:
+    """The versions of `ids`, by key, whose label that counts is another one than `relabel` would come to."""
+    stored = objects.read_versions_of(transaction, ids)
+    settled = _settle(transaction, (), stored)
+    known = objects.read_labels(transaction, {item.label for item in stored})
+    return {item.pk for item in stored if item.label in known and settled[item.pk] != known[item.label]}
 
 
 def _find_affected(

@@ -20,12 +20,14 @@ from pathlib import Path
 from comity.agreement.terms import parse_terms
 from comity.canonical import sha256_digest
 from comity.certificate import StoredManifest
+from comity.config import load_settings
 from comity.errors import ConfigError, CorruptionError, MalformedError, VerificationError
 from comity.exchange import EVENT_TYPE, parse_message
 from comity.ids import Instant, PartyId
 from comity.keys import Keyring
 from comity.letters.letter import parse_letter, verify_kept_letter
 from comity.node.clock import read_clock
+from comity.node.heldlabels import HeldLabels
 from comity.node.journal import verify_folder
 from comity.node.kept import find_unsound
 from comity.release.disclosure import parse_leaf
@@ -46,7 +48,10 @@ from comity.store.relations import RELATIONS, StoredEvent
 
 __all__ = ["Check", "Examination", "Finding", "Grade", "Progress", "examine_folder"]
 
-_CHUNK = 1_000
+_HELD = 100
+"""Versions that are examined together; each can have a mebibyte.
+"""
+
 _MOST_NAMED = 20
 """Rows that are named of one kind of fault; the rest of them is counted."""
 
@@ -120,7 +125,7 @@ def examine_folder(folder: Path, progress: Progress = lambda _check, _done, _of:
     except CorruptionError as error:
         found.append(_broken(Check.DATABASE, "store.db", error.detail))
         return Examination(findings=tuple(found), objects=0, events=0, entries=0)
-    examined = _Examined(store, progress)
+    examined = _Examined(store, _read_party(folder), progress)
     try:
         for step in (
             examined.database,
@@ -142,6 +147,13 @@ def examine_folder(folder: Path, progress: Progress = lambda _check, _done, _of:
     return Examination(
         findings=tuple(found), objects=examined.object_count, events=examined.event_count, entries=examined.entry_count
     )
+
+
+def _read_party(folder: Path) -> PartyId | None:
+    """Whose node it is; None where its settings cannot be read, which is found with the log."""
+    with suppress(ConfigError):
+        return load_settings(folder).party
+    return None
 
 
 def _broken(check: Check, where: str, what: str, *, count: int = 1) -> Finding:
@@ -228,8 +240,9 @@ def _examine_keys(folder: Path) -> Iterator[Finding]:
 class _Examined:
     """The steps over one open store, and what they counted."""
 
-    def __init__(self, store: SqliteStore, progress: Progress) -> None:
+    def __init__(self, store: SqliteStore, party: PartyId | None, progress: Progress) -> None:
         self._store = store
+        self._labels = HeldLabels(party)
         self._progress = progress
         self.object_count = 0
         self.event_count = 0
@@ -267,10 +280,10 @@ class _Examined:
         return found
 
     def objects(self) -> list[Finding]:
-        """The bytes of each version, against the digest that it is kept under."""
+        """Each version, against its bytes, and the label that lets it go (`node.heldlabels`)."""
         with self._store.read() as transaction:
             count = relations.count_bodies(transaction)
-        altered = _Named(Check.OBJECTS, "its bytes are not those of its digest")
+        altered = _Named(Check.OBJECTS, "")
         last: int | None = 0
         while last is not None:
             self._progress(Check.OBJECTS, self.object_count, count)
@@ -279,14 +292,12 @@ class _Examined:
 
     def _examine_bodies(self, after: int, altered: "_Named") -> int | None:
         """The last key of some versions, examined; None when there was no further one."""
-        last: int | None = None
         with self._store.read() as transaction:
-            for pk, name, version, digest, data in relations.iterate_bodies(transaction, after, _CHUNK):
-                last = pk
-                self.object_count += 1
-                if sha256_digest(data) != digest:
-                    altered.add(f"object {name} {version}")
-        return last
+            held = list(relations.iterate_bodies(transaction, after, _HELD))
+            for where, what in self._labels.find_otherwise(transaction, held):
+                altered.add(where, what)
+        self.object_count += len(held)
+        return held[-1][0].pk if held else None
 
     def contents(self) -> list[Finding]:
         """Labels, listings and texts, against the digests that they are kept under."""

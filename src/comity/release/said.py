@@ -12,11 +12,12 @@ of receipt of the source that it came from; so nothing is asked of the level of 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from comity.canonical import Json
 from comity.stix.labels import OVERFULL, UNRESOLVED, Label
 from comity.stix.markings import CONTRADICTORY, STATEMENT, TLP_ORDER, Markings, read_markings, tlp_rank
-from comity.stix.objects import parse_object
+from comity.stix.objects import StixObject, parse_object
 
-__all__ = ["Said", "find_unsaid", "read_said"]
+__all__ = ["Said", "find_said", "find_unsaid", "read_said"]
 
 _UNMARKED = TLP_ORDER[-1]
 
@@ -36,7 +37,11 @@ def read_said(data: bytes) -> Said:
     Raises:
         MalformedJson, MalformedObject: they are no object.
     """
-    item, value = parse_object(data)
+    return find_said(*parse_object(data))
+
+
+def find_said(item: StixObject, value: dict[str, Json]) -> Said:
+    """What an object that has been read says."""
     return Said(
         type=item.type,
         markings=read_markings(value, definitions={}),

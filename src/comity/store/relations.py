@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from comity.ids import Digest, Instant, PartyId
 from comity.store.names import FIND_ONE
+from comity.store.objects import COLUMNS, StoredObject, build_object
 from comity.store.transaction import Transaction
 
 __all__ = [
@@ -347,12 +348,12 @@ def count_bodies(transaction: Transaction) -> int:
     return int(row[0]) if row else 0
 
 
-def iterate_bodies(transaction: Transaction, after: int, limit: int) -> Iterator[tuple[int, str, str, str, bytes]]:
-    """Key, id, version, digest and bytes of at most `limit` versions with keys over `after`, one read at a time."""
+def iterate_bodies(transaction: Transaction, after: int, limit: int) -> Iterator[tuple[StoredObject, bytes]]:
+    """At most `limit` versions with keys over `after`, each with its bytes, one read at a time."""
     return (
-        (int(pk), str(name), str(version), str(digest), bytes(data))
-        for pk, name, version, digest, data in transaction.iterate(
-            "SELECT o.pk, o.id, o.version, o.digest, b.data FROM object AS o JOIN body AS b ON b.object = o.pk"
+        (build_object(row), bytes(row[-1]))
+        for row in transaction.iterate(
+            f"SELECT {COLUMNS}, b.data FROM object AS o JOIN body AS b ON b.object = o.pk"
             " WHERE o.pk > ? ORDER BY o.pk LIMIT ?",
             (after, limit),
         )

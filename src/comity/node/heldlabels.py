@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shell: every version that is held, against what it is kept as: its bytes, its names, and the label that lets it go.
+
+bytes     are those of the digest that they are kept under
+names     id, type, version and form are those that the bytes say
+label     leaves out nothing that the bytes say (`release.said`); is the join of the own one and those of all that it
+          refers to (`node.relabel`); and of what came from elsewhere reaches nobody but whom each text that it came
+          under lists, or its giver has granted
+
+What a label lets go is on record only once it has gone. So this is looked at before: whoever can write the store could
+else give an object the label of another one, and have it given at the next poll. That an own label has what people
+said besides, and how it may travel further by itself, is not looked at here.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from comity.canonical import sha256_digest
+from comity.errors import MalformedError
+from comity.ids import Digest, Instant, PartyId
+from comity.node.bounds import read_bounds
+from comity.node.relabel import find_others
+from comity.release.said import find_said, find_unsaid
+from comity.replayed import Bounds
+from comity.stix.labels import OVERFULL, Label
+from comity.stix.objects import parse_object
+from comity.store import Transaction, arrivals, consents, objects
+from comity.store.arrivals import Arrival
+from comity.store.objects import StoredObject
+
+__all__ = ["HeldLabels"]
+
+_DEFINITION = "marking-definition"
+"""Nobody understands an object without those that mark it: they have no audience."""
+
+
+class HeldLabels:
+    """The versions that `party` holds; None: whose they are is not known, and not whom they may reach."""
+
+    def __init__(self, party: PartyId | None) -> None:
+        self._party = party
+        self._bounds: dict[tuple[PartyId, Digest], Bounds | None] = {}
+
+    def find_otherwise(
+        self, transaction: Transaction, held: Sequence[tuple[StoredObject, bytes]]
+    ) -> Iterator[tuple[str, str]]:
+        """Those of `held` that are kept as what they are not, by name, and the first thing that is wrong with each."""
+        known, others = dict[int, Label](), set[int]()
+        try:
+            known = objects.read_labels(transaction, {item.label for item, _ in held})
+            others = find_others(transaction, {item.id for item, _ in held})
+        except (MalformedError, LookupError) as error:
+            yield f"object {held[0][0].id} and the next ones", f"labels that let them go cannot be read ({error})"
+        ways = arrivals.read_arrivals(transaction, [item.pk for item, _ in held])
+        for item, data in held:
+            label = known.get(item.label)
+            problem = _find_altered(item, data, label)
+            if problem is None and item.pk in others:
+                problem = "its label is not the one of itself and of all that it refers to"
+            if problem is None and item.received_under is None and item.originator != (self._party or item.originator):
+                problem = f"it is kept as this party's own, and as of {item.originator}"
+            if problem is None and item.received_under is not None and label is not None:
+                problem = self._find_wider(transaction, item, label, ways.get(item.pk, []))
+            if problem is not None:
+                yield f"object {item.id} {item.version}", problem
+
+    def _find_wider(
+        self, transaction: Transaction, item: StoredObject, label: Label, ways: Sequence[Arrival]
+    ) -> str | None:
+        """Whom what came these ways may reach by its label, and by none of the texts that it came under."""
+        if self._party is None or item.type == _DEFINITION or label == OVERFULL:
+            return None
+        if label.audience is None:
+            return "it came from elsewhere, and its label lets it go to anybody"
+        bounds = [found for way in ways if (found := self._read_bounds(transaction, self._party, way)) is not None]
+        onward = frozenset[PartyId].intersection(*(each.onward_to for each in bounds)) if bounds else frozenset()
+        beyond = label.audience - onward - {self._party}
+        if beyond:
+            granted = consents.list_granted(transaction, [item.id], past=True, now=Instant(0))
+            beyond -= {one.grant.recipient for one in granted if one.digest == item.digest}
+        if beyond:
+            return f"its label lets it go to {min(beyond)}, whom no text that it came under lists"
+        excluded = frozenset[str]().union(*(each.excluded for each in bounds))
+        if not excluded <= label.excluded_frameworks:
+            return f"it came under terms that exclude {min(excluded - label.excluded_frameworks)}, and its label not"
+        return None
+
+    def _read_bounds(self, transaction: Transaction, party: PartyId, way: Arrival) -> Bounds | None:
+        key = way.giver, way.terms
+        if key not in self._bounds:
+            self._bounds[key] = read_bounds(transaction, party, giver=way.giver, terms=way.terms)
+        return self._bounds[key]
+
+
+def _find_altered(item: StoredObject, data: bytes, label: Label | None) -> str | None:
+    """What the bytes are not, or do not say, of what the version is kept as."""
+    if sha256_digest(data) != item.digest:
+        return "its bytes are not those of its digest"
+    try:
+        read, value = parse_object(data)
+    except MalformedError:
+        return "its bytes are no object"
+    if (read.id, read.type, read.version, read.spec_version) != (item.id, item.type, item.version, item.spec_version):
+        return "it is kept under an id, a type or a version that its bytes do not say"
+    return None if label is None else find_unsaid(find_said(read, value), label)
