@@ -277,6 +277,7 @@ def finish_deletions(node: Node) -> bool:
     try:
         with node.act() as act:
             deletions.sweep_labels(act.transaction)
+            deletions.sweep_remarks(act.transaction)
             purges.sweep_listings(act.transaction)
         if not node.store.empty_wal():
             return False

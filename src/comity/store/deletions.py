@@ -38,6 +38,7 @@ __all__ = [
     "read_tombstones",
     "read_ways",
     "sweep_labels",
+    "sweep_remarks",
 ]
 
 _UNFINISHED = "deletion-unfinished"
@@ -154,6 +155,19 @@ def sweep_labels(transaction: Transaction) -> None:
     transaction.run(f"DELETE FROM label AS l WHERE {_UNUSED}")
     transaction.run(
         "DELETE FROM facet WHERE id NOT IN (SELECT key.value FROM label, json_each('[' || label.facets || ']') AS key)"
+    )
+
+
+def sweep_remarks(transaction: Transaction) -> None:
+    """Take out what was said of versions of deleted objects that stood in files and could not be taken in.
+
+    A remark tells what it could not read. What stands in a file that came after the deletion is left.
+    """
+    transaction.run(
+        "DELETE FROM file_remark WHERE EXISTS (SELECT 1 FROM tombstone AS t JOIN file AS f"
+        " WHERE t.id = file_remark.object AND f.number = file_remark.file AND f.retrieved_at <= t.deleted_at)"
+        f" AND NOT EXISTS (SELECT 1 FROM object AS o WHERE o.pk IN {FIND_ONE.format('file_remark.object')}"
+        " AND o.id = file_remark.object)"
     )
 
 

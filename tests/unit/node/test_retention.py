@@ -2,6 +2,7 @@
 """What was received is reviewed or deleted as its terms say; each deletion is on record, and nothing of it is left."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,9 @@ from comity.ids import Instant, PartyId, format_instant, parse_instant
 from comity.node import ingest
 from comity.node.due import Due, count_due, find_end, look_through_due
 from comity.node.explain import find_deleted, show_object
+from comity.node.files import Bytes
 from comity.node.follow import Target, plan_pull
+from comity.node.intake import Plan, take_file
 from comity.node.journal import list_entries, verify_store
 from comity.node.node import Node
 from comity.node.parties import add_party, export_manifest
@@ -464,6 +467,20 @@ def test_nothing_of_what_was_deleted_is_left_in_any_file_of_the_node(world: Worl
     assert not [said for said in facets if "zz-marked" in said]
     if way == "person":
         assert [said for said in facets if "ashfall" in said], "what is still held keeps what a preview reads"
+
+
+def test_nothing_is_left_of_a_version_that_a_file_had_and_that_could_not_be_read(world: World) -> None:
+    node = world.nodes["borealia"]
+    bad = [{**make_object(name), "object_marking_refs": [f"marked-{name}"]} for name in ("a", "b", "never")]
+    bundle = {"type": "bundle", "id": "bundle--4b2e5f2e-8f0e-4a52-9d0c-111111111119", "objects": bad}
+    world.add("borealia", make_object("a", day=2), make_object("b", day=2))
+    take_file(node, Bytes("bad.json", json.dumps(bundle).encode()), Plan())
+    assert {*re.findall(rb"marked-(?:a|b|never)", read_files(node.folder))} >= {b"marked-a", b"marked-b"}
+    world.tick()
+    assert delete(node, object_id("report", "a"), reason="Found to be wrong.").gone
+    left = read_files(node.folder)
+    assert b"marked-a" not in left
+    assert b"marked-b" in left, "what is still held keeps what its files said"
 
 
 def test_a_reason_that_is_not_in_form_nfc_goes_on_record_so_that_the_log_can_be_read(world: World) -> None:
