@@ -33,7 +33,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 HASH_BYTES = 32
-MAX_RECEIPT_BYTES, MAX_PART_BYTES, MAX_NOTE_BYTES = 8 << 20, 1 << 20, 1_000_000
+MAX_FILE_BYTES, MAX_RECEIPT_BYTES, MAX_PART_BYTES, MAX_NOTE_BYTES = 64 << 20, 8 << 20, 1 << 20, 1_000_000
 MAX_ITEMS, MAX_DEPTH, MAX_INTEGER, MAX_SIZE = 50_000, 16, 2**53 - 1, 2**63 - 1
 
 DIGEST = "[0-9a-f]{64}"
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        files = [Path(name).read_bytes() for name in arguments]
+        files = [read_file(name) for name in arguments]
         report(verify(files[0], files[1]), arguments[2:], files[2:])
     except (MismatchError, OSError) as error:
         print(f"NOT verified: {error}", file=sys.stderr)
@@ -82,6 +82,14 @@ def main(arguments: list[str]) -> int:
         print(f"NOT verified: a part is not what it must be ({error!r})", file=sys.stderr)
         return 1
     return 0
+
+
+def read_file(name: str) -> bytes:
+    """The bytes of a file; of one that is too long for anything here no more is read than shows that."""
+    with Path(name).open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    check(len(data) <= MAX_FILE_BYTES, f"{name!a} is too large")
+    return data
 
 
 def verify(receipt_data: bytes, manifest_data: bytes) -> dict[str, Any]:

@@ -9,6 +9,9 @@ import contextlib
 import copy
 import io
 import json
+import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -216,3 +219,17 @@ def test_both_refuse_a_bad_line_of_a_second_log_key(keys: list[str]) -> None:
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("good*.json")), ids=lambda path: path.stem)
 def test_nothing_in_a_receipt_reaches_a_terminal_as_it_is(path: Path) -> None:
     assert take(path.read_bytes(), MANIFEST) == (True, True)
+
+
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_file_without_an_end_is_refused_and_not_read_to_it(place: int, tmp_path: Path) -> None:
+    """A machine that has room for it would stand still, and another one end with a trace."""
+    endless, names = tmp_path / "endless", [str(FOLDER / name) for name in ("good.json", "manifest.json")]
+    with endless.open("wb") as file:
+        file.truncate(1 << 40)
+    names.insert(place - 1, str(endless))
+    done = subprocess.run(
+        [sys.executable, script.__file__, *names[: max(place, 2)]], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch("NOT verified: '.*endless' is too large\n", done.stderr)
