@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from comity.canonical import sha256_digest
 from comity.errors import MalformedError
 from comity.ids import Digest, Instant, PartyId
-from comity.node.bounds import read_bounds
+from comity.node.bounds import can_give, read_bounds
 from comity.node.relabel import find_others
 from comity.release.said import find_said, find_unsaid
 from comity.replayed import Bounds
@@ -38,6 +38,7 @@ class HeldLabels:
 
     def __init__(self, party: PartyId | None) -> None:
         self._party = party
+        self._givers: dict[tuple[PartyId, Digest], bool] = {}
         self._bounds: dict[tuple[PartyId, Digest], Bounds | None] = {}
 
     def find_otherwise(
@@ -56,12 +57,24 @@ class HeldLabels:
             problem = _find_altered(item, data, label)
             if problem is None and item.pk in others:
                 problem = "its label is not the one of itself and of all that it refers to"
+            if problem is None and self._party is not None:
+                problem = self._find_no_giver(transaction, self._party, ways.get(item.pk, []))
             if problem is None and item.received_under is None and item.originator != (self._party or item.originator):
                 problem = f"it is kept as this party's own, and as of {item.originator}"
             if problem is None and item.received_under is not None and label is not None:
                 problem = self._find_wider(transaction, item, label, ways.get(item.pk, []))
             if problem is not None:
                 yield f"object {item.id} {item.version}", problem
+
+    def _find_no_giver(self, transaction: Transaction, party: PartyId, ways: Sequence[Arrival]) -> str | None:
+        """From whom the version is kept as come, though the text that it came under lets that one give nothing."""
+        for way in ways:
+            key = way.giver, way.terms
+            if key not in self._givers:
+                self._givers[key] = can_give(transaction, party, giver=way.giver, terms=way.terms)
+            if not self._givers[key]:
+                return f"it is kept as come from {way.giver}, who gives this party nothing under those terms"
+        return None
 
     def _find_wider(
         self, transaction: Transaction, item: StoredObject, label: Label, ways: Sequence[Arrival]

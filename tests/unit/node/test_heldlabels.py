@@ -61,6 +61,10 @@ WIDER = (
     'UPDATE label SET body = CAST(replace(CAST(body AS TEXT), \'["borealia"]\', \'["borealia","meridia"]\') AS BLOB)'
     f" WHERE id = (SELECT label FROM object WHERE id = '{GIVEN}')"
 )
+CAME = (
+    "INSERT INTO arrival SELECT object, terms, 'meridia', received_at + 1, decided_at + 1, NULL FROM arrival"
+    f" WHERE object = (SELECT pk FROM object WHERE id = '{GIVEN}')"
+)
 AS_ITS_OWN = "UPDATE label SET digest = digest(body)"
 
 
@@ -82,6 +86,7 @@ def test_a_sound_store_has_nothing_to_say(folder: Path) -> None:
             f"{GIVEN}.* lets it go to anybody",
         ),
         ([WIDER, AS_ITS_OWN], f"{GIVEN}.*go to meridia, whom no text"),
+        ([CAME], f"{GIVEN}.*come from meridia, who gives this party nothing"),
         ([f"UPDATE object SET originator = 'aurelia' WHERE id = '{GREEN}'"], f"{GREEN}.*own, and as of aurelia"),
         ([f"UPDATE object SET version = version || 'x' WHERE id = '{GREEN}'"], f"{GREEN}.*bytes do not say"),
         ([f"UPDATE object SET type = 'tool' WHERE id = '{GREEN}'"], f"{GREEN}.*bytes do not say"),
