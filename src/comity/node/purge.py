@@ -28,6 +28,7 @@ from comity.release.disclosure import SALT_BYTES, EntryType, Leaf, parse_leaf
 from comity.release.purge import MAX_PURGED, PURGEABLE, Range, Ranges, format_log_purge, merge_ranges, parse_log_purge
 from comity.store import Transaction, backups, purges
 from comity.store.backups import StoredBackup
+from comity.store.raw import list_readable, read_parts
 
 __all__ = [
     "Forgotten",
@@ -197,7 +198,7 @@ def search_folder(folder: Path, salts: tuple[bytes, ...]) -> Steps[Searched]:
     A file that goes while it is read has nothing in it any more.
     """
     files, read, found = 0, 0, list[str]()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
+    for path in list_readable(folder):
         files += 1
         for count, holds in _search_file(path, salts):
             read += count
@@ -210,9 +211,9 @@ def search_folder(folder: Path, salts: tuple[bytes, ...]) -> Steps[Searched]:
 
 def _search_file(path: Path, salts: tuple[bytes, ...]) -> Iterator[tuple[int, bool]]:
     """Of each part of a file, its length and whether one of `salts` ends in it."""
-    with suppress(FileNotFoundError), path.open("rb") as file:
+    with suppress(FileNotFoundError):
         tail = b""
-        while part := file.read(_READ_BYTES):
+        for part in read_parts(path, _READ_BYTES):
             seen = tail + part
             yield len(part), any(salt in seen for salt in salts)
             tail = seen[-(SALT_BYTES - 1) :]

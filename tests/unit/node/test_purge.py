@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a purge takes from the log is gone from every file, is on record, and nothing else is missing; proofs stay."""
 
+import shutil
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -315,6 +319,21 @@ def test_the_search_finds_a_salt_wherever_it_lies(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(salt[:-1] + b"!" + b"z" * (1 << 20))
     done = finish(search_folder(tmp_path, (b"\xff" * 32, salt)))
     assert (done.found, done.files, done.salts) == (("a", "sub/b"), 3, 2)
+
+
+def test_a_search_leaves_the_store_its_locks_so_that_nothing_committed_is_lost(world: World, node: Node) -> None:
+    """Who opens the store while it is in use deletes the write-ahead log of one that has no locks any more."""
+    world.add("aurelia", make_object("before"))
+    finish(search_folder(node.folder, (bytes(32),)))
+    look = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM meta').fetchall(); c.close()"
+    subprocess.run([sys.executable, "-c", look, str(node.folder / "store.db")], check=True)
+    world.add("aurelia", make_object("after"))
+    # As after a kill: what is not in these files is lost.
+    killed = node.folder.with_name("killed")
+    shutil.copytree(node.folder, killed)
+    with closing(sqlite3.connect(killed / "store.db")) as store:
+        found = store.execute("SELECT COUNT(*) FROM object WHERE id = ?", (object_id("report", "after"),))
+        assert found.fetchone() == (1,)
 
 
 # --- what audit takes for a purge, and what it does not ---------------------------------------------------------------
