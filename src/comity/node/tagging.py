@@ -122,9 +122,14 @@ def settle(transaction: Transaction, ids: Collection[ObjectId], own: PartyId) ->
     _store(transaction, held, found)
 
 
-def _find_labels(transaction: Transaction, words: Words, own: PartyId) -> dict[int, Label]:
-    """The own label that versions would have, where it is another one than now."""
-    held = objects.read_versions_of(transaction, words.keys())
+def find_misworded(transaction: Transaction, ids: Collection[ObjectId], own: PartyId) -> set[int]:
+    """The versions of `ids`, by key, whose own label is another one than what people said and decided comes to."""
+    held = objects.read_versions_of(transaction, ids)
+    return {*_compare(transaction, held, read_words(transaction, ids), own)}
+
+
+def _compare(transaction: Transaction, held: Collection[StoredObject], words: Words, own: PartyId) -> dict[int, Label]:
+    """The own label that versions would have by these words, where it is another one than now."""
     questioned = subjects.read_questioned(transaction)
     found = _find(transaction, held, find_plain(transaction, held), words, own=own, questioned=questioned)
     known = objects.read_labels(transaction, {item.own_label for item in held})
@@ -136,7 +141,7 @@ def foresee_labels(transaction: Transaction, words: Words, own: PartyId) -> dict
 
     Only where they would be others than now; also those of what refers to the objects.
     """
-    return foresee(transaction, _find_labels(transaction, words, own))
+    return foresee(transaction, _compare(transaction, objects.read_versions_of(transaction, words.keys()), words, own))
 
 
 def lapse(transaction: Transaction, *, now: Instant) -> int:

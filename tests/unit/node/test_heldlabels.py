@@ -15,6 +15,7 @@ import pytest
 
 from comity import peers
 from comity.ids import PartyId
+from comity.node.classify import say
 from comity.node.parties import add_party, export_manifest
 from comity.node.soundness import Check, Grade, examine_folder
 from tests.chains import introduce, sign_onward
@@ -34,11 +35,14 @@ def folder(tmp_path: Path) -> Path:
     introduce(world, [(A, B), (B, C)])
     sign_onward(world, A, B, listed=[])
     sign_onward(world, B, C, listed=[])
-    world.add(B, make_object("secret", tlp="red"), make_object("open"), make_object("near", refs=[RED]))
+    world.add(
+        B, make_object("secret", tlp="red"), make_object("open"), make_object("plain"), make_object("near", refs=[RED])
+    )
     world.add(A, make_object("given"))
     with Served.start(world.nodes[A]) as served:
         add_party(world.nodes[B], export_manifest(world.nodes[A]), digest=None, url=served.url)
         assert [pulled.refused for pulled in asyncio.run(peers.pull(world.nodes[B], A))] == [None]
+    say(world.nodes[B], GREEN, {"handling": ["H2"]}, reason="read", by=world.actor(B))
     world.close()
     return tmp_path / B
 
@@ -86,6 +90,10 @@ def test_a_sound_store_has_nothing_to_say(folder: Path) -> None:
             f"{GIVEN}.* lets it go to anybody",
         ),
         ([WIDER, AS_ITS_OWN], f"{GIVEN}.*go to meridia, whom no text"),
+        (
+            [LABEL.format(column, object_id("report", "plain"), GREEN) for column in ("label", "own_label")],
+            f"{GREEN}.*not what people have said and decided",
+        ),
         ([CAME], f"{GIVEN}.*come from meridia, who gives this party nothing"),
         ([f"UPDATE object SET originator = 'aurelia' WHERE id = '{GREEN}'"], f"{GREEN}.*own, and as of aurelia"),
         ([f"UPDATE object SET version = version || 'x' WHERE id = '{GREEN}'"], f"{GREEN}.*bytes do not say"),
