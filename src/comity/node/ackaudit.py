@@ -5,8 +5,8 @@ An acknowledgement of a partner names the leaf of the last disclosure that it kn
 witness saw: whoever writes a log anew cannot make these anew. So each acknowledgement in the log must be signed by its
 sender and name the leaf that has its number here, each cosignature that is kept must verify over the head of its size,
 and the last acknowledgement of each partner that is kept must be the last one in the log. What this party acknowledged
-must name the leaf of a receipt that it keeps. A witness says when it saw a head: the entry before it is of no later
-time by far, and the one behind it of no earlier one.
+must name the leaf of a receipt that it keeps, and had been received by then. A witness says when it saw a head: the
+entry before it is of no later time by far, and the one behind it of no earlier one.
 
 A cosignature by a witness whose key nobody knows here any more can be verified by nobody; how many there are is told.
 """
@@ -52,6 +52,8 @@ class AckAudit:
         self._witnesses = _name_keys(keys, settings)
         self._positions: dict[PartyId, array[int]] = {}
         self._last: dict[tuple[PartyId, bool], tuple[int, bytes, Instant]] = {}
+        self._known: dict[PartyId, int] = {}
+        """Up to which number this party has acknowledged what each partner gave it."""
         self.unknown = 0
         """Cosignatures by witnesses whose keys are not known here."""
 
@@ -73,7 +75,7 @@ class AckAudit:
             } if not rest:
                 sent, envelope = change == "send", text.encode()
                 self._last[PartyId(party), sent] = sequence, envelope, entry.leaf.at
-                yield from self._judge(PartyId(party), sequence, envelope, sent=sent)
+                yield from self._judge(PartyId(party), sequence, envelope, sent=sent, at=entry.leaf.at)
             case {"format": str(written)} if written in _OTHERS:
                 return
             case _:
@@ -93,7 +95,7 @@ class AckAudit:
                 yield f"the last acknowledgement {_say(*key)} is in the log and not kept"
         yield from self._judge_cosignatures()
 
-    def _judge(self, party: PartyId, sequence: int, envelope: bytes, *, sent: bool) -> Iterator[str]:
+    def _judge(self, party: PartyId, sequence: int, envelope: bytes, *, sent: bool, at: Instant) -> Iterator[str]:
         try:
             said, signed = parse_acknowledgement(envelope)
         except MalformedError as error:
@@ -109,7 +111,7 @@ class AckAudit:
                 break
         else:
             yield f"the acknowledgement in it carries no signature of {recipient}"
-        yield from self._judge_received(said) if sent else self._judge_given(said)
+        yield from self._judge_received(said, at) if sent else self._judge_given(said)
 
     def _judge_given(self, said: Acknowledgement) -> Iterator[str]:
         """What a partner says to know, against the disclosures of this log."""
@@ -128,7 +130,7 @@ class AckAudit:
                 " the log was written anew"
             )
 
-    def _judge_received(self, said: Acknowledgement) -> Iterator[str]:
+    def _judge_received(self, said: Acknowledgement, at: Instant) -> Iterator[str]:
         """What this party said to know, against the receipts that it keeps."""
         kept = [*audited.read_receipts_of(self._transaction, said.giver, said.sequence)]
         leaves = list[bytes]()
@@ -139,6 +141,14 @@ class AckAudit:
             yield (
                 f"this party acknowledged disclosure {said.sequence} of {said.giver}, and keeps no receipt of what it"
                 " acknowledged"
+            )
+            return
+        before, self._known[said.giver] = self._known.get(said.giver, 0), said.sequence
+        first = min(before + 1, said.sequence)
+        for number in audited.list_received_after(self._transaction, said.giver, first, said.sequence, at=at):
+            yield (
+                f"disclosure {number} of {said.giver} was acknowledged at {format_instant(at)}, and is kept as received"
+                " later: what it gave would be kept longer than its terms let"
             )
 
     def _judge_cosignatures(self) -> Iterator[str]:

@@ -325,7 +325,9 @@ def test_a_search_leaves_the_store_its_locks_so_that_nothing_committed_is_lost(w
     """Who opens the store while it is in use deletes the write-ahead log of one that has no locks any more."""
     world.add("aurelia", make_object("before"))
     finish(search_folder(node.folder, (bytes(32),)))
-    look = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM meta').fetchall(); c.close()"
+    look = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM meta').fetchall(); c.close()"
+    )
     subprocess.run([sys.executable, "-c", look, str(node.folder / "store.db")], check=True)
     world.add("aurelia", make_object("after"))
     # As after a kill: what is not in these files is lost.

@@ -63,6 +63,25 @@ def recall_by_aurelia(world: World) -> None:
     assert isinstance(done, Recalling)
 
 
+def test_what_is_kept_as_received_after_it_was_acknowledged_is_named(world: World) -> None:
+    """All that says when it came is moved alike, so that its terms would let it be kept for longer."""
+    world.add(A, make_object("x"))
+    pull(world)
+    pull(world)
+    world.add(A, make_object("y"))
+    pull(world)
+    assert problems(world, B) == []
+    columns = {"receipt": ["received_at"], "object": ["added_at"], "arrival": ["received_at", "decided_at"]}
+    moved = {table: ", ".join(f"{name} = {name} + {30 * DAY}" for name in names) for table, names in columns.items()}
+    edit(world, *(f"UPDATE {table} SET {values}" for table, values in moved.items()), name=B)
+    found = problems(world, B)
+    assert [each.partition(" was acknowledged at")[0] for each in found] == [
+        "disclosure 1 of aurelia",
+        "disclosure 2 of aurelia",
+    ]
+    assert all("kept as received later" in each for each in found)
+
+
 def test_what_is_pulled_kept_and_acknowledged_is_clean(world: World) -> None:
     world.add(A, make_object("x"), make_object("y"))
     pull(world)
