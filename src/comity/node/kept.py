@@ -250,3 +250,10 @@ def _write(folder: Path, name: str, data: bytes, *, sync: bool) -> None:
         if sync:
             os.fdatasync(file.fileno())
     temporary.replace(path)
+    if sync:
+        # Without this the name can still be that of the file before, once the power was gone.
+        folder_handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder_handle)
+        finally:
+            os.close(folder_handle)

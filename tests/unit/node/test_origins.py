@@ -5,6 +5,7 @@ Each test plays an owner that would have two, a thief who puts a store back, or 
 """
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -306,6 +307,27 @@ def test_what_cannot_be_kept_beside_the_store_is_not_cosigned(
     with pytest.raises(StoreFull):
         ask(world, log.request(5, 50))
     assert sizes(world) == {FIRST: 5}
+
+
+def test_a_head_has_its_name_on_the_disk_before_the_act_that_cosigns_it_is_committed(
+    world: World, log: PartnerLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = list[str]()
+
+    def sync(handle: int) -> None:
+        real_sync(handle)
+        if os.fstat(handle).st_ino == (world.nodes["aurelia"].folder / kept.FOLDER).stat().st_ino:
+            done.append("its folder is on the disk")
+
+    def rename(path: Path, target: Path) -> Path:
+        done.append("it has its name")
+        return real_rename(path, target)
+
+    real_sync, real_rename = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", rename)
+    assert ask(world, log.request(0, 5))[0] == 200
+    assert done[:2] == ["it has its name", "its folder is on the disk"]
 
 
 def test_a_file_that_was_altered_stops_its_log_alone_and_is_found(world: World, log: PartnerLog) -> None:
