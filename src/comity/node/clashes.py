@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell: whether what comes is held already, clashes with what is held or was deleted, or only comes back."""
+"""Shell: whether what comes is held already, clashes with what is held or was deleted, or only comes back.
 
-from collections.abc import Collection
+What comes and is not kept can say more strictly what is held of its giver: `find_clash` and `find_earlier` name that.
+"""
+
+from collections.abc import Collection, Sequence
 
 from comity.errors import MalformedObject
-from comity.ids import Instant, format_instant
+from comity.ids import Digest, Instant, format_instant
 from comity.stix.markings import TLP_IDS
 from comity.stix.objects import StixObject
-from comity.store import Transaction, arrivals, feeds
+from comity.store import Transaction, agreements, arrivals, feeds
 from comity.store.deletions import Tombstone
 from comity.store.objects import Holding, StoredObject
 
-__all__ = ["find_clash", "find_same", "is_echo"]
+__all__ = ["find_clash", "find_earlier", "find_same", "is_echo"]
 
 
 def is_echo(transaction: Transaction, same: StoredObject, holding: Holding) -> bool:
@@ -60,17 +63,35 @@ def find_same(
     return None
 
 
-def find_clash(versions: Collection[StoredObject], item: StixObject, *, holding: Holding) -> StoredObject | None:
-    """The version that is held with other bytes, where it came from the same giver under the same terms."""
-    return next(
-        (
-            known
-            for known in versions
-            if known.version_at == item.version_at
-            and (known.originator, known.received_under) == (holding.originator, holding.received_under)
-        ),
-        None,
-    )
+def find_clash(
+    transaction: Transaction, versions: Collection[StoredObject], item: StixObject, *, holding: Holding
+) -> StoredObject | None:
+    """The version that is held with other bytes, where the same giver gave it under the same agreement."""
+    alike = find_earlier(transaction, versions, item, holding=holding)
+    return next((known for known in alike if known.version_at == item.version_at), None)
+
+
+def find_earlier(
+    transaction: Transaction, versions: Collection[StoredObject], item: StixObject, *, holding: Holding
+) -> Sequence[StoredObject]:
+    """The versions held, not later than `item`, that the same giver gave under the same agreement.
+
+    A text of it that was amended since is one of the same agreement; so is an earlier record of a source.
+    """
+    return [
+        known
+        for known in versions
+        if known.version_at <= item.version_at
+        and known.originator == holding.originator
+        and _is_of_one(transaction, known.received_under, holding.received_under)
+    ]
+
+
+def _is_of_one(transaction: Transaction, terms: Digest | None, others: Digest | None) -> bool:
+    """Whether both are texts of one agreement, or records of a source, which are of none."""
+    if terms is None or others is None or terms == others:
+        return terms == others
+    return agreements.find_agreement_of(transaction, terms) == agreements.find_agreement_of(transaction, others)
 
 
 def _check_deleted(deleted: Collection[Tombstone], item: StixObject, *, version_at: Instant, holding: Holding) -> None:

@@ -21,7 +21,7 @@ from comity.classification.assessment import find_expiry
 from comity.errors import ComityError, MalformedObject
 from comity.ids import Digest, Instant, ObjectId, PartyId
 from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
-from comity.node.clashes import find_clash, find_same, is_echo
+from comity.node.clashes import find_clash, find_earlier, find_same, is_echo
 from comity.node.definitions import find_definitions
 from comity.node.labelling import Labelling
 from comity.node.lasting import keep_words_back
@@ -54,6 +54,7 @@ __all__ = [
     "add_objects",
     "join_intakes",
     "take_part",
+    "tighten_earlier",
 ]
 
 PART_OBJECTS = 1_000
@@ -199,8 +200,9 @@ def _take_in(
             refused.bad.append(describe_bad(place, item, error))
             continue
         if judge is not None and (broken := judge(label)) is not None:
-            refused.bad.append(BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=broken))
-            refused.strayed.add(place)
+            earlier = find_earlier(transaction, held.get(item.id, ()), item, holding=holding)
+            bad = BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=broken)
+            refused.add_strayed(bad, earlier, narrow_to(label, reach.get(item.id)))
             continue
         try:
             known, stones = held.get(item.id, ()), deleted.get(item.id, ())
@@ -208,7 +210,7 @@ def _take_in(
             stopped.check(item, same)
             ruling.look_at(item, label, same=same, held=known)
         except MalformedObject as error:
-            clash = find_clash(held.get(item.id, ()), item, holding=holding)
+            clash = find_clash(transaction, held.get(item.id, ()), item, holding=holding)
             refused.add_clash(describe_bad(place, item, error), clash, narrow_to(label, reach.get(item.id)))
             continue
         if reach:
@@ -257,6 +259,30 @@ class _Refused:
         self.clashing.add(bad.index)
         if known is not None:
             self.stricter.append((known, label))
+
+    def add_strayed(self, bad: BadObject, earlier: Sequence[StoredObject], label: Label) -> None:
+        """One that its giver may not give here; `earlier` are the versions of it that it gave."""
+        self.bad.append(bad)
+        self.strayed.add(bad.index)
+        self.stricter += [(known, label) for known in earlier]
+
+
+def tighten_earlier(act: Act, unfit: Sequence[tuple[StixObject, Label]], *, holding: Holding) -> None:
+    """What a source says more strictly of an object than its record lets in holds for what is held of it.
+
+    `unfit` are what is not kept, each with the label that it would have.
+    """
+    transaction, ids = act.transaction, {item.id for item, _ in unfit}
+    held = _index(objects.read_versions_of(transaction, ids))
+    stricter = [
+        (known, label)
+        for item, label in unfit
+        for known in find_earlier(transaction, held.get(item.id, ()), item, holding=holding)
+    ]
+    if stricter:
+        tagging = Tagging(transaction, ids, act.party)
+        _tighten(transaction, stricter, tagging)
+        tagging.keep(transaction)
 
 
 def _tighten(transaction: Transaction, stricter: Sequence[tuple[StoredObject, Label]], tagging: Tagging) -> None:

@@ -27,13 +27,16 @@ _READ = ("type", "object_marking_refs", "extensions", "country", "definition_typ
 """What `stix.markings` and `stix.tags` read, where nothing is marked in part, and `find_statements`."""
 
 
-def read_in_steps(reading: BundleReading, *, looks_at: Instant | None = None) -> Steps[ReadBundle]:
+def read_in_steps(
+    reading: BundleReading, *, looks_at: Instant | None = None, compares: bool = False
+) -> Steps[ReadBundle]:
     """The bundle, each object held against the schemas; of its JSON no more is left than `take_in` reads.
 
     What is left is one value in memory for all objects of which it is the same: they are labelled alike.
 
-    With a time, what people have to decide on is looked for in each, as of then, and what other bytes of a version say
-    is read too: in this party's own. What others give twice is theirs to correct, and they are told.
+    With a time, what people have to decide on is looked for in each, as of then: in this party's own. What other bytes
+    of a version say is read too in these, and where it `compares`: of a source, which nobody tells that it gave
+    something twice. What partners give twice is theirs to correct, and they are told.
     """
     schemas, parts, versions = read_schemas(), list[ParsedBundle](), dict[int, str]()
     unsettled, sensitive, alike = dict[int, str](), dict[int, Sensitive](), dict[bytes, dict[str, Json]]()
@@ -59,9 +62,9 @@ def read_in_steps(reading: BundleReading, *, looks_at: Instant | None = None) ->
                 unsettled[place] = pattern
             good.append((item, _trim(item, value, alike)))
             places.append(place)
-        if looks_at is not None:
+        if looks_at is not None or compares:
             for place, (item, value) in checked.others:
-                found = find_sensitive(value, now=looks_at)
+                found = None if looks_at is None else find_sensitive(value, now=looks_at)
                 others.setdefault(place, []).append((item, _trim(item, value, alike), found))
         parts.append(replace(checked, good=tuple(good), places=tuple(places), bad=(*checked.bad, *bad)))
     return ReadBundle(

@@ -6,13 +6,17 @@ Nobody signed anything with a source, so this party says by itself what it may d
 not let in, and what is no good object, is counted and not kept; the rest is held as received under it: from the
 originator that stands for the source, for this party and those listed, for as long as the record says.
 
-A page, what it withheld and the place in the collection are one act: a crash leaves all of them or none.
+What the record does not let in, since it is marked more strictly than before, holds what is held of it back.
+
+A long page is taken in by several acts, so that others get a turn in between, as if the source had given it as several:
+the place in the collection goes on with the last one. A crash leaves those before it, and the page comes again.
 """
 
 import os
 import stat
 from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -20,30 +24,34 @@ from comity.agreement.people import make_matter
 from comity.agreement.receiving import ReceiptTerms, convert_receipt_terms, parse_receipt_terms
 from comity.agreement.recognition import Refusal
 from comity.canonical import Json, parse_signed_json, sha256_digest
-from comity.errors import ConfigError, ConflictError, MalformedRequest, NotFoundError
+from comity.errors import ConfigError, ConflictError, MalformedObject, MalformedRequest, NotFoundError
 from comity.ids import Instant, ObjectId, parse_party_id
 from comity.intake.records import Unread
 from comity.node.allowance import note_used
 from comity.node.audiences import NO_AUDIENCES, Audiences
 from comity.node.definitions import find_definitions, find_given
 from comity.node.follow import Followed, Progress
-from comity.node.ingest import Intake, join_intakes, take_part
+from comity.node.ingest import Intake, join_intakes, take_part, tighten_earlier
+from comity.node.labelling import Labelling
 from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
 from comity.node.people import Actor, Approved, Waiting, approve
 from comity.node.reading import read_in_steps
-from comity.node.steps import finish
+from comity.node.steps import Steps, finish
 from comity.release.disclosure import EntryType, format_source_content
 from comity.release.receiving import find_unfit, restrict_received
-from comity.stix.labels import make_tags
+from comity.stix.labels import Label, make_tags
 from comity.stix.markings import read_markings
-from comity.stix.objects import BadObject, BundleReading
+from comity.stix.objects import BadObject, BundleReading, StixObject
+from comity.stix.parts import weigh
+from comity.stix.worded import narrow_to
 from comity.store import Transaction, parties, pulls, sources, statuses
 from comity.store.objects import Holding
 from comity.store.sources import MISP, TAXII, StoredSource, WithheldThere
 from comity.store.statuses import Unkept
 
 __all__ = [
+    "BESIDE_BYTES",
     "MISP",
     "SCHEMES",
     "TAXII",
@@ -63,6 +71,7 @@ __all__ = [
     "read_due_events",
     "read_progress",
     "receive_from_source",
+    "receive_in_steps",
 ]
 
 SCHEMES = ("basic", "bearer")
@@ -71,6 +80,13 @@ _MAX_CREDENTIAL = 4_096
 _MAX_SHOWN = 300
 _MOST_BAD = 1_000
 """Bad objects of a source that are listed one by one; beyond that they are counted."""
+
+BESIDE_BYTES = 256 * 1024
+"""A page of up to so many is taken apart object by object, whatever stands in them: that takes a fifth of a second at
+most. Beside the objects of a longer one, which has to be JSON, no more may stand."""
+
+_PART_OBJECTS = 250
+"""Objects of a page in one act, as of an envelope that a partner writes (`node.accept`)."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -206,45 +222,128 @@ def receive_from_source(
     event: Event | None = None,
     audiences: Audiences = NO_AUDIENCES,
 ) -> Intake:
-    """What became of a page of a source, and its place in the collection, in one act.
+    """What `receive_in_steps` comes to, with no turn for anybody else.
+
+    Raises: as it does.
+    """
+    return finish(receive_in_steps(node, source, data, position=position, event=event, audiences=audiences))
+
+
+def receive_in_steps(
+    node: Node,
+    source: Source,
+    data: bytes,
+    *,
+    position: Instant | None,
+    event: Event | None = None,
+    audiences: Audiences = NO_AUDIENCES,
+) -> Steps[Intake]:
+    """What became of a page of a source, and its place in the collection.
 
     `position` is the `date_added` up to which everything came with it; None where that is not known yet. Of a feed of
     MISP a page is one `event`; `audiences` narrow whom the record lets have its objects.
 
     Raises:
         MalformedJson, MalformedObject: the page as a whole; nothing was kept.
-        NotFoundError: the source is followed no more, or under another record; nothing was kept.
+        NotFoundError: the source is followed no more, or under another record; what came in while it was is kept.
     """
-    stored, terms = source.stored, source.terms
-    read = finish(read_in_steps(BundleReading(data)))
-    with node.act() as act:
-        known = _find(act.transaction, stored.name)
-        if known.record != stored.record:
-            raise NotFoundError(f"the record of {stored.name} is another one by now; ask again")
-        holding = Holding(originator=terms.originator, received_under=terms.hash, added_at=act.now)
-        read, withheld = _withhold(act.transaction, terms, read, holding=holding)
-        restrictions = restrict_received(terms, receiver=node.party)
-        intake = take_part(
-            act,
-            Parts(read, most=None),
-            holding=holding,
-            tags=make_tags(),
-            restrictions=restrictions,
-            audiences=audiences,
-        )
-        new = len(read.checked.good) - intake.known - len(intake.bad)
-        note_used(act, name_source(stored.name), size=len(data) if new > 0 else 0, objects=max(new, 0))
-        if bad := [*read.checked.bad, *intake.bad]:
-            withheld["bad"] = len(bad), f"{bad[-1].id or bad[-1].where}: {bad[-1].detail}"[:_MAX_SHOWN]
-            _note_bad(act, source, bad, versions=read.versions)
-        sources.add_withheld(act.transaction, stored.name, withheld, now=act.now)
-        if intake.added:
-            pulls.note_taken(act.transaction, name_source(stored.name), stored.collection, now=act.now)
-        if event is not None:
-            sources.put_event(act.transaction, stored.name, event.uuid, event.at)
-        if position is not None:
-            sources.set_position(act.transaction, stored.name, position, now=act.now)
-    return join_intakes([intake], read.checked.bad)
+    reading = BundleReading(data, beside=BESIDE_BYTES)
+    yield
+    read = yield from read_in_steps(reading, compares=True)
+    intakes, parts = list[Intake](), _divide(read)
+    for number, part in enumerate(parts, start=1):
+        yield
+        with node.act() as act:
+            if _find(act.transaction, source.stored.name).record != source.stored.record:
+                raise NotFoundError(f"the record of {source.stored.name} is another one by now; ask again")
+            intakes.append(_take_part(act, source, part, audiences))
+            if number == len(parts):
+                _finish_page(act, source, read, intakes, size=len(data))
+                _note_place(act, source.stored.name, position=position, event=event)
+    return join_intakes(intakes, read.checked.bad)
+
+
+def _divide(read: ReadBundle) -> list[ReadBundle]:
+    """The page in parts of so many objects in its order; one at least, which may be empty.
+
+    Marking definitions are first: what is marked by a statement is understood wherever in the page that stands.
+    """
+    bundle, parts, weight = read.checked, list[list[int]]([[]]), 0
+    order = sorted(range(len(bundle.good)), key=lambda index: bundle.good[index][0].type != "marking-definition")
+    for index in order:
+        more = weigh(bundle.good[index][0])
+        if parts[-1] and weight + more > _PART_OBJECTS:
+            parts.append([])
+            weight = 0
+        parts[-1].append(index)
+        weight += more
+    return [_choose(read, part) for part in parts]
+
+
+def _choose(read: ReadBundle, chosen: Sequence[int]) -> ReadBundle:
+    """The page with these of its good objects alone."""
+    bundle = read.checked
+    good, places = [bundle.good[index] for index in chosen], [bundle.places[index] for index in chosen]
+    others = {place: read.others[place] for place in places if place in read.others}
+    return replace(read, checked=replace(bundle, good=tuple(good), places=tuple(places)), others=others)
+
+
+def _find_given(part: ReadBundle) -> Mapping[ObjectId, str]:
+    """The statements in a part."""
+    return find_given(part.checked.good, [other[:2] for others in part.others.values() for other in others])
+
+
+def _take_part(act: Act, source: Source, part: ReadBundle, audiences: Audiences) -> Intake:
+    """What became of the objects of a part."""
+    terms = source.terms
+    holding = Holding(originator=terms.originator, received_under=terms.hash, added_at=act.now)
+    named = {ref for item, _ in part.checked.good for ref in item.references if ref.startswith("marking-definition--")}
+    definitions = find_definitions(act.transaction, named, _find_given(part), holding)
+    restrictions = restrict_received(terms, receiver=act.party)
+    kept, unfit = list[int](), list[tuple[StixObject, Label]]()
+    withheld: dict[str, tuple[int, str]] = {}
+    labels = Labelling(definitions, tags=make_tags(), restrictions=restrictions, sensitive={}, others={})
+    for index, (item, value) in enumerate(part.checked.good):
+        reason = find_unfit(terms, item.type, read_markings(value, definitions=definitions))
+        if reason is None:
+            kept.append(index)
+            continue
+        withheld[reason] = withheld.get(reason, (0, ""))[0] + 1, item.id
+        with suppress(MalformedObject):  # what cannot be labelled is not kept, and says nothing of what is
+            unfit.append((item, narrow_to(labels.make(item, value), audiences.get(item.id))))
+    intake = take_part(
+        act,
+        Parts(_choose(part, kept), most=None),
+        holding=holding,
+        tags=make_tags(),
+        restrictions=restrictions,
+        audiences=audiences,
+    )
+    tighten_earlier(act, unfit, holding=holding)
+    sources.add_withheld(act.transaction, source.stored.name, withheld, now=act.now)
+    if intake.added:
+        pulls.note_taken(act.transaction, name_source(source.stored.name), source.stored.collection, now=act.now)
+    note_used(act, name_source(source.stored.name), size=0, objects=len(intake.kept))
+    return intake
+
+
+def _finish_page(act: Act, source: Source, read: ReadBundle, intakes: Sequence[Intake], *, size: int) -> None:
+    """Count the bytes of a page that brought anything, and what of it is bad."""
+    name = source.stored.name
+    if any(intake.kept for intake in intakes):
+        note_used(act, name_source(name), size=size)
+    if bad := [*read.checked.bad, *(one for intake in intakes for one in intake.bad)]:
+        shown = f"{bad[-1].id or bad[-1].where}: {bad[-1].detail}"[:_MAX_SHOWN]
+        sources.add_withheld(act.transaction, name, {"bad": (len(bad), shown)}, now=act.now)
+        _note_bad(act, source, bad, versions=read.versions)
+
+
+def _note_place(act: Act, name: str, *, position: Instant | None, event: Event | None) -> None:
+    """All of the page has come: what is asked of the source next is what is behind it."""
+    if event is not None:
+        sources.put_event(act.transaction, name, event.uuid, event.at)
+    if position is not None:
+        sources.set_position(act.transaction, name, position, now=act.now)
 
 
 def note_unread(node: Node, source: Source, event: Event, unread: Collection[Unread]) -> None:
@@ -263,28 +362,6 @@ def read_due_events(node: Node, source: Source, listed: Mapping[str, int]) -> li
         taken = sources.read_events(transaction, source.stored.name)
     due = [Event(uuid=uuid, at=at) for uuid, at in listed.items() if at > taken.get(uuid, -1)]
     return sorted(due, key=lambda event: (event.at, event.uuid))
-
-
-def _withhold(
-    transaction: Transaction, terms: ReceiptTerms, read: ReadBundle, *, holding: Holding
-) -> tuple[ReadBundle, dict[str, tuple[int, str]]]:
-    """The page without what the record does not let in; that by its reason: how many, and the last."""
-    bundle = read.checked
-    named = {ref for item, _ in bundle.good for ref in item.references if ref.startswith("marking-definition--")}
-    definitions = find_definitions(transaction, named, find_given(bundle.good), holding)
-    kept, withheld = list[int](), dict[str, tuple[int, str]]()
-    for index, (item, value) in enumerate(bundle.good):
-        reason = find_unfit(terms, item.type, read_markings(value, definitions=definitions))
-        if reason is None:
-            kept.append(index)
-        else:
-            withheld[reason] = withheld.get(reason, (0, ""))[0] + 1, item.id
-    checked = replace(
-        bundle,
-        good=tuple([bundle.good[index] for index in kept]),
-        places=tuple([bundle.places[index] for index in kept]),
-    )
-    return replace(read, checked=checked), withheld
 
 
 def _note_bad(act: Act, source: Source, bad: Sequence[BadObject], *, versions: Mapping[int, str]) -> None:

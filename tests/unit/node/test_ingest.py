@@ -276,6 +276,56 @@ def add_way(world: World, name: str, *, giver: str, audience: tuple[str, ...]) -
         ingest.take_part(act, parts, holding=holding, tags=make_tags(), restrictions=restrictions)
 
 
+def hand(world: World, *items: dict[str, Json]) -> ingest.Intake:
+    """What becomes of a page that Aurelia's node made by itself, whatever the terms say."""
+    (target,) = plan_pull(world.nodes["borealia"], PartyId("aurelia"))
+    received = receive.Received(
+        giver=target.giver,
+        terms=target.terms,
+        channel=target.channel,
+        collection=target.collection,
+        added_after=None,
+    )
+    return receive.receive_page(world.nodes["borealia"], json.dumps({"objects": [*items]}).encode(), received)
+
+
+@pytest.mark.parametrize(
+    ("tlp", "modified"),
+    [
+        ("red", "2025-01-02T00:00:00.000000Z"),
+        ("red", "2026-01-02T00:00:00.000Z"),
+        ("amber", "2025-01-02T00:00:00.000000Z"),
+    ],
+)
+@pytest.mark.parametrize("amended", [False, True])
+def test_what_a_giver_marks_more_strictly_holds_back_what_it_gave_though_the_terms_do_not_let_it_come(
+    world: World, tlp: str, modified: str, *, amended: bool
+) -> None:
+    world.found("meridia")
+    digest = world.manifests["aurelia"].digest
+    add_party(world.nodes["meridia"], export_manifest(world.nodes["aurelia"]), digest=digest, url=None)
+    url = "http://127.0.0.1:1"
+    add_party(world.nodes["borealia"], export_manifest(world.nodes["aurelia"]), digest=digest, url=url)
+    listed = b'onward = "listed"\nreleasable_to = ["meridia"]'
+    agreement = world.sign_all(world.terms().replace(b'onward = "none"', listed))
+    onward = world.terms(
+        giver="borealia",
+        receivers=("meridia",),
+        title="Onward",
+        tlp="green",
+        channel_extra='originators = ["aurelia"]',
+    )
+    world.sign_all(onward, proposer="borealia")
+    assert len(hand(world, make_object("a"), make_object("b")).added) == 2
+    assert set(world.read("meridia", giver="borealia")) == {object_id("report", name) for name in "ab"}
+    if amended:
+        newer = world.terms(version=2, agreement=agreement, supersedes=agreement)
+        world.sign_all(newer.replace(b'onward = "none"', listed))
+    intake = hand(world, make_object("a", tlp=tlp, more={"modified": modified}))
+    assert (intake.added, len(intake.bad)) == ((), 1)
+    assert set(world.read("meridia", giver="borealia")) == {object_id("report", "b")}
+
+
 def list_returns(world: World, holder: str, name: str) -> list[arrivals.Return]:
     with world.nodes[holder].store.read() as transaction:
         return arrivals.read_returns(transaction, find_object(transaction, object_id("report", name)).pk)
