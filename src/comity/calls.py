@@ -29,6 +29,7 @@ import httpx
 
 from comity.errors import ConfigError, PeerUnreachable
 from comity.node.node import Node
+from comity.node.steps import Steps, T, advance
 from comity.node.tlskeys import TlsKeys, find_address, read_tls_keys
 from comity.taxii.tls import find_key_digest
 
@@ -42,6 +43,7 @@ __all__ = [
     "find_danger",
     "open_client",
     "read_body",
+    "run_steps",
 ]
 
 TOTAL_SECONDS = 120.0
@@ -61,6 +63,9 @@ _SLOW_SECONDS = 10.0
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _REDIRECTS = range(300, 400)
+
+_TURNS = 2
+"""Of the loop between two steps of a page: what has arrived of the next one is read, and the rest is asked for."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "192.0.0.192", "fd00:ec2::254")))
@@ -202,6 +207,14 @@ async def _unpack(answer: httpx.Response, unpacking: "zlib._Decompress | None") 
         yield len(part), unpacking.decompress(part, _UNPACKED_BYTES)
         while unpacking.unconsumed_tail:
             yield 0, unpacking.decompress(unpacking.unconsumed_tail, _UNPACKED_BYTES)
+
+
+async def run_steps(steps: Steps[T]) -> T:
+    """What comes of the work on an answer, with turns for others between its steps."""
+    while (done := advance(steps)) is None:
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+    return done.result
 
 
 def describe_failure(url: str, error: Exception) -> PeerUnreachable:

@@ -17,10 +17,11 @@ from typing import Final, TypeAlias
 
 import httpx
 
-from comity.calls import MAX_PAGE_BYTES, Room, fetch
-from comity.canonical import BUNDLE_LIMITS, parse_json
+from comity.calls import MAX_PAGE_BYTES, Room, fetch, run_steps
+from comity.canonical import BUNDLE_LIMITS
 from comity.conversion.events import Converter
 from comity.errors import MalformedError, MalformedJson, PeerUnreachable
+from comity.gradual import read_in_steps
 from comity.ids import ObjectId
 from comity.intake.misp_mapping import MISSING, UUID, MispMapping
 from comity.intake.records import Record, Unread
@@ -34,14 +35,16 @@ from comity.node.sources import (
     note_unread,
     read_authorization,
     read_due_events,
-    receive_from_source,
+    receive_in_steps,
 )
+from comity.node.steps import Steps
 
 __all__ = ["pull_events", "read_manifest"]
 
 _MAPPING: Final = MispMapping(levels={"all": None, MISSING: None})
 _MOST_EVENTS: Final = 200_000
 _MOST_AT_ONCE: Final = 10_000
+_LISTED_AT_ONCE: Final = 10_000
 _PAUSE: Final = 0.01
 _MOST_FAILED: Final = 3
 """Files one after another that cannot be fetched, after which the rest is left for later."""
@@ -61,7 +64,8 @@ async def pull_events(client: httpx.AsyncClient, node: Node, source: Source, *, 
         QuotaReached: it has brought in today as much as it may; so far is kept.
     """
     url = source.stored.url
-    listed = read_manifest(await _fetch(client, node, source, f"{url}manifest.json", room=room), url)
+    manifest = await _fetch(client, node, source, f"{url}manifest.json", room=room)
+    listed = await run_steps(read_manifest(manifest, url))
     due, done = read_due_events(node, source, listed)[:_MOST_AT_ONCE], list[Taken]()
     if due:
         with Converter(_MAPPING, party=node.party, turn=0.0) as converter:
@@ -94,25 +98,28 @@ async def _pull_due(
             continue
         failed = 0
         record, unread = await _convert(converter, data)
-        done.append((_take(node, source, event, record), unread))
+        intake, unread = await _take(node, source, event, record, unread)
+        done.append((intake, unread))
         note_unread(node, source, event, unread)
     return problem
 
 
-def read_manifest(data: bytes, url: str) -> dict[str, int]:
+def read_manifest(data: bytes, url: str) -> Steps[dict[str, int]]:
     """The events that a manifest lists, by UUID in lower case, each with its time in seconds since 1970.
 
     Raises:
         PeerUnreachable: it is none.
     """
     try:
-        value = parse_json(data, limits=BUNDLE_LIMITS)
+        value = yield from read_in_steps(data, limits=BUNDLE_LIMITS)
     except MalformedJson as error:
         raise PeerUnreachable(f"{url}manifest.json is not the manifest of a feed: {error.detail}") from error
     if not isinstance(value, dict) or len(value) > _MOST_EVENTS:
         raise PeerUnreachable(f"{url}manifest.json is not the manifest of a feed of at most {_MOST_EVENTS} events")
     found: dict[str, int] = {}
-    for name, said in value.items():
+    for number, (name, said) in enumerate(value.items()):
+        if number % _LISTED_AT_ONCE == 0:
+            yield
         at = said.get("timestamp") if isinstance(said, dict) else None
         if isinstance(at, bool) or UUID.fullmatch(name) is None or _TIME.fullmatch(str(at)) is None:
             raise PeerUnreachable(f"{url}manifest.json lists {name[:60]!r}, which is no event with a timestamp")
@@ -151,9 +158,14 @@ async def _convert(converter: Converter, data: bytes) -> tuple[Record | None, tu
     return record, tuple(unread)
 
 
-def _take(node: Node, source: Source, event: Event, record: Record | None) -> Intake | None:
+async def _take(node: Node, source: Source, event: Event, record: Record | None, unread: tuple[Unread, ...]) -> Taken:
+    """What became of the event's record, and what was not understood; one that is too much is not, and others go on."""
     if record is None:
-        return None
+        return None, unread
     data = b'{"objects":[' + b",".join(record.objects) + b"]}"
     audiences = {ObjectId(name): parties for name, parties in record.audiences.items()}
-    return receive_from_source(node, source, data, position=None, event=event, audiences=audiences)
+    try:
+        steps = receive_in_steps(node, source, data, position=None, event=event, audiences=audiences)
+        return await run_steps(steps), unread
+    except MalformedError as error:
+        return None, (*unread, Unread(place="", reason=error.detail))

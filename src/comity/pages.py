@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from comity.aside import Aside
-from comity.calls import MAX_PAGE_BYTES, Hold, Room, fetch
+from comity.calls import MAX_PAGE_BYTES, Hold, Room, fetch, run_steps
 from comity.errors import ComityError, MalformedError, MalformedRequest, PeerUnreachable, ReceiptRefused
 from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant
 from comity.node.allowance import check_allowance, outlasts
@@ -25,7 +25,6 @@ from comity.node.delivery import expect_receipt, keep_missing, keep_refused, say
 from comity.node.follow import Target, make_token
 from comity.node.node import Node
 from comity.node.receive import ReadPage, Received, read_page, receive_in_steps
-from comity.node.steps import Steps, T, advance
 from comity.release.contents import Listing
 from comity.release.delivery import Expected, Shown, expect_next, find_sizes, name_proof, verify_next
 from comity.release.receipt import MAX_RECEIPT_BYTES, parse_receipt
@@ -66,8 +65,6 @@ _WITNESS_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds: witnesses may still be on their way to cosign what was disclosed just now."""
 
 _PAGE_OBJECTS = 1_000
-_TURNS = 2
-"""Of the loop between two steps of a page: what has arrived of the next one is read, and the rest is asked for."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -260,10 +257,10 @@ async def _take(client: httpx.AsyncClient, node: Node, given: Given, result: Pul
     try:
         page = given.page
         if page is None:
-            page = await _run(read_page(answer.content, most=_PAGE_OBJECTS))
+            page = await run_steps(read_page(answer.content, most=_PAGE_OBJECTS))
         taking.listing = page.listing
         shown = await _show(taking, answer, result)
-        intake = await _run(receive_in_steps(node, page, received, shown))
+        intake = await run_steps(receive_in_steps(node, page, received, shown))
     except ReceiptRefused as refused:
         result.refused = refused
         keep_refused(
@@ -402,14 +399,6 @@ def read_number(answer: httpx.Response) -> int | None:
     """The number of the disclosure that the page is said to be; None where none is told."""
     text = answer.headers.get(RECEIPT, "")
     return int(text) if _NUMBER.fullmatch(text) is not None else None
-
-
-async def _run(steps: Steps[T]) -> T:
-    """What comes of the work, with turns for others between its steps."""
-    while (done := advance(steps)) is None:
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
-    return done.result
 
 
 async def get(

@@ -20,16 +20,25 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from comity.calls import MAX_PAGE_BYTES, Room, fetch
+from comity.calls import MAX_PAGE_BYTES, Room, fetch, run_steps
 from comity.canonical import BUNDLE_LIMITS, Json, sha256_digest
-from comity.errors import MalformedError, MalformedRequest, PeerUnreachable
+from comity.certain import MOST_COUNTED
+from comity.errors import MalformedError, MalformedObject, MalformedRequest, PeerUnreachable
 from comity.ids import Digest, Instant, ObjectId, format_instant, parse_instant
 from comity.intake.records import Unread
 from comity.misp import pull_events
 from comity.node.allowance import check_allowance
 from comity.node.ingest import Intake
 from comity.node.node import Node
-from comity.node.sources import MISP, Source, find_source, name_source, read_authorization, receive_from_source
+from comity.node.sources import (
+    BESIDE_BYTES,
+    MISP,
+    Source,
+    find_source,
+    name_source,
+    read_authorization,
+    receive_in_steps,
+)
 from comity.stix.envelopes import split_objects
 from comity.stix.objects import BadObject
 
@@ -37,16 +46,14 @@ __all__ = ["Drawn", "pull_source"]
 
 _MEDIA_TYPE = "application/taxii+json;version=2.1"
 _PAGE_OBJECTS = 1_000
+_MOST_OBJECTS = MOST_COUNTED
+"""On a page of a server that gives more than it was asked for; more than these are not even counted."""
+
 _MAX_PAGES = 10_000
 _MAX_NEXT = 8_192
-_ANYHOW_BYTES = 1024 * 1024
-"""A page of up to so many is taken apart object by object, whatever stands in them: that takes a second at most.
-Of a longer one that cannot be taken apart in little time less is asked for."""
-
 _LEAST_OBJECTS = 16
 """With fewer on a page the next one could not be asked for, where many have one date."""
 
-_MOST_OBJECTS = 1_000_000
 _NOTHING = b'{"objects":[]}'
 _SAME_DATE = Instant(600_000_000)
 """Microseconds for which the last date is asked for again."""
@@ -117,7 +124,8 @@ async def pull_source(client: httpx.AsyncClient, node: Node, name: str, *, room:
             if page is None:
                 continue
             _step(way, page, url)
-            _take(node, source, page, way, drawn)
+            await asyncio.sleep(0)
+            await _take(node, source, page, way, drawn)
         if not page.more:
             return drawn
         await asyncio.sleep(0)
@@ -158,7 +166,7 @@ def _try_page(answer: httpx.Response, way: _Way, url: str) -> _Page | None:
     try:
         return _read_page(answer, url)
     except PeerUnreachable:
-        if len(answer.content) <= _ANYHOW_BYTES or way.limit <= _LEAST_OBJECTS:
+        if len(answer.content) <= BESIDE_BYTES or way.limit <= _LEAST_OBJECTS:
             raise
         way.limit = max(way.limit // 4, _LEAST_OBJECTS)
         return None
@@ -193,13 +201,13 @@ def _step(way: _Way, page: _Page, url: str) -> None:
     way.after = Instant(way.reached - 1)
 
 
-def _take(node: Node, source: Source, page: _Page, way: _Way, drawn: Drawn) -> None:
+async def _take(node: Node, source: Source, page: _Page, way: _Way, drawn: Drawn) -> None:
     """Take the page in, with the place that it brings this node to, if all before that has come."""
     position = way.reached if not page.more or (way.sorted and page.next is None) else None
     if page.objects is None and (position is None or position == source.stored.position):
         return
     data = _NOTHING if page.objects is None else page.data
-    intake = receive_from_source(node, source, data, position=position)
+    intake = await run_steps(receive_in_steps(node, source, data, position=position))
     drawn.pages += 1
     drawn.added.extend(intake.added)
     drawn.known += intake.known
@@ -252,7 +260,9 @@ def _open_envelope(data: bytes) -> tuple[dict[str, Json], Digest | None]:
     Raises:
         MalformedError: not strict JSON, or no envelope.
     """
-    others, members = split_objects(data, limits=BUNDLE_LIMITS, most=_MOST_OBJECTS, beside=_ANYHOW_BYTES)
+    others, members = split_objects(data, limits=BUNDLE_LIMITS, most=_MOST_OBJECTS, beside=BESIDE_BYTES)
+    if len(members) > _MOST_OBJECTS:
+        raise MalformedObject(f"over {_MOST_OBJECTS} objects are in it", where="/objects")
     return others, sha256_digest(b"\n".join(member.data for member in members)) if members else None
 
 

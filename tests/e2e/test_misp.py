@@ -8,16 +8,21 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from comity.calls import Room, open_client
 from comity.errors import PeerUnreachable
 from comity.ids import PartyId
+from comity.misp import read_manifest
+from comity.node import sources
 from comity.node.explain import show_object
 from comity.node.node import Node
 from comity.node.sources import MISP, list_withheld
+from comity.node.steps import advance
 from comity.sources import Drawn, pull_source
+from comity.stix.objects import BundleReading
 from tests.sources import follow_source, make_record
 from tests.unit.intake.misp_events import Fields, make_attribute, make_event, name_part, tag
 from tests.worlds import World
@@ -150,3 +155,40 @@ def test_what_is_no_manifest_is_told(world: World, served: tuple[Path, str], tex
     follow(world, url)
     with pytest.raises(PeerUnreachable, match="manifest"):
         pull(world)
+
+
+def test_an_event_that_became_too_strict_takes_back_what_came_of_it(world: World, served: tuple[Path, str]) -> None:
+    """MISP changes the time of the event, and not that of its attributes."""
+    folder, url = served
+    publish(folder, make_feed_event(1, make_attribute(11)), make_feed_event(2, make_attribute(12)))
+    follow(world, url)
+    pull(world)
+    node, first = world.nodes["borealia"], f"indicator--{name_part(11)}"
+    assert show_object(node, first).label.tlp == "green"
+    publish(folder, make_feed_event(1, make_attribute(11), Tag=tag("tlp:red"), timestamp="1703642920"))
+    pull(world)
+    assert show_object(node, first).label.tlp == "red"
+    assert show_object(node, f"indicator--{name_part(12)}").label.tlp == "green"
+
+
+def test_an_event_that_is_too_much_holds_no_other_up(
+    world: World, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, url = served
+    monkeypatch.setattr(sources, "BundleReading", partial(BundleReading, most=40))
+    much = make_feed_event(1, *(make_attribute(100 + number) for number in range(40)))
+    publish(folder, much, make_feed_event(2, make_attribute(12)))
+    follow(world, url)
+    drawn = pull(world)
+    assert [bad.detail for bad in drawn.bad if "over 40 objects" in bad.detail]
+    assert f"indicator--{name_part(12)}" in list_ids(world.nodes["borealia"])
+    assert pull(world).pages == 0
+
+
+def test_a_long_manifest_is_read_by_steps() -> None:
+    listed = {str(UUID(int=number)): {"timestamp": number} for number in range(30_000)}
+    steps, count = read_manifest(json.dumps(listed).encode(), "https://x.example/"), 0
+    while (done := advance(steps)) is None:
+        count += 1
+    assert (len(done.result), done.result[str(UUID(int=7))]) == (30_000, 7)
+    assert count > 10

@@ -39,6 +39,7 @@ from comity.node.parties import add_party, export_manifest
 from comity.node.people import Waiting
 from comity.node.soundness import Grade, examine_folder
 from comity.node.sources import Source, StoredSource
+from comity.node.steps import advance
 from comity.release.disclosure import EntryType
 from comity.sources import Drawn, pull_source
 from tests.e2e.conftest import PATIENCE
@@ -279,6 +280,84 @@ def test_what_was_received_is_deleted_as_the_record_says(world: World, node: Nod
     assert ids(node) == []
 
 
+UNKNOWN = "marking-definition--0f0e0d0c-0b0a-4908-8706-050403020100"
+
+
+@pytest.mark.parametrize("way", ["in another page", "in one page", "under another record"])
+@pytest.mark.parametrize("modified", ["2025-01-02T00:00:00.000000Z", "2026-01-02T00:00:00.000Z"])
+@pytest.mark.parametrize("marked", [[tlp_id("red")], [tlp_id("green"), UNKNOWN]])
+def test_what_the_source_marks_more_strictly_than_its_record_lets_in_holds_back_what_is_held(
+    world: World, node: Node, marked: list[str], modified: str, way: str
+) -> None:
+    """With the time of the version that is held, or a later one: it is not kept, and what is held goes on no more."""
+    terms = world.terms(giver="borealia", receivers=("aurelia",), channel_extra='originators = ["north-cert"]')
+    world.sign_all(terms, proposer="borealia")
+    record = make_record(extra='onward_to = ["aurelia"]')
+    stricter = make_object("a", more={"object_marking_refs": [*marked], "modified": modified})
+    with serve_taxii(TaxiiServer(held=hold("a", "b"))) as server:
+        follow_source(world, server.url, record)
+        if way != "in one page":
+            draw(node)
+            assert set(world.read("aurelia", giver="borealia")) == {*names("a", "b")}
+        if way == "under another record":
+            follow_source(world, server.url, record.replace(b"Open reports", b"All reports"))
+        server.held.append(Held(value=stricter, at=Instant(START + 10)))
+        draw(node)
+    assert ids(node) == names("a", "b")
+    assert set(world.read("aurelia", giver="borealia")) == {*names("b")}
+    assert explain(node, object_id("report", "a"), to=PartyId("aurelia")).verdict.decision == "withhold"
+    assert [found for found in examine_folder(node.folder).findings if found.grade is Grade.BROKEN] == []
+
+
+def test_an_earlier_version_that_is_marked_more_strictly_holds_no_later_one_back(world: World, node: Node) -> None:
+    terms = world.terms(giver="borealia", receivers=("aurelia",), channel_extra='originators = ["north-cert"]')
+    world.sign_all(terms, proposer="borealia")
+    earlier = make_object("a", tlp="red", more={"modified": "2025-01-01T12:00:00.000Z"})
+    with serve_taxii(TaxiiServer(held=hold("a"))) as server:
+        follow_source(world, server.url, make_record(extra='onward_to = ["aurelia"]'))
+        server.held.append(Held(value=earlier, at=Instant(START + 10)))
+        draw(node)
+    assert set(world.read("aurelia", giver="borealia")) == {*names("a")}
+
+
+# --- others have their turns ------------------------------------------------------------------------------------------
+
+
+def test_a_long_page_is_taken_in_by_steps_and_its_place_is_kept_with_the_last(world: World, node: Node) -> None:
+    """In a circle, and held already: what an envelope of a partner would be refused for, or be one act."""
+    given = [make_object(f"n{number}") for number in range(2_000)]
+    statement = {
+        "type": "marking-definition",
+        "spec_version": "2.1",
+        "id": UNKNOWN,
+        "created": "2025-01-01T00:00:00.000Z",
+        "definition_type": "statement",
+        "definition": {"statement": "Copyright"},
+    }
+    for number, value in enumerate(given):
+        value["object_refs"] = [given[number - 1]["id"]]
+        value["object_marking_refs"] = [tlp_id("green"), UNKNOWN]
+    source = follow_source(world, "https://x.example/")
+    assert isinstance(source, Source)
+    data = json.dumps({"objects": [*given, statement]}).encode()
+    began = sources.receive_in_steps(node, source, data, position=START)
+    while not ids(node):
+        next(began)
+    began.close()  # as where the process ends
+    assert 0 < len(ids(node)) < 1_000
+    assert sources.find_source(node, "north").stored.position is None
+    for _ in range(2):
+        steps, count = sources.receive_in_steps(node, source, data, position=START), 0
+        while advance(steps) is None:
+            count += 1
+            with node.act():
+                pass  # nothing is held open
+        assert count > 10
+        assert (len(ids(node)), sources.find_source(node, "north").stored.position) == (2_001, START)
+    assert sources.list_withheld(node, "north") == []
+    sources.drop_source(node, "north", by=world.actor("borealia"))
+
+
 # --- nothing lost, nothing twice --------------------------------------------------------------------------------------
 
 
@@ -432,6 +511,8 @@ CHEATS: dict[str, Cheat] = {
     "no envelope": body(b"[]", "no envelope"),
     "an envelope of something else": body(b'{"objects":{}}', "no envelope"),
     "depth": body(DEEP, "no envelope"),
+    "more objects than are counted": body(b'{"objects":[' + b"[]," * 10_000 + b"[]]}", "over 10000 objects"),
+    "a megabyte of brackets": body(b'{"objects":[' + b"[" * 500_000 + b"]" * 500_000 + b"]}", "no envelope"),
     "a field twice": body(b'{"more":false,"more":true,"objects":[]}', "no envelope"),
     "more as a word": body(b'{"more":"yes","objects":[]}', "no envelope"),
     "a date that is none": body(b"{}", "no envelope", **{"X-TAXII-Date-Added-Last": "yesterday"}),
