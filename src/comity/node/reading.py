@@ -64,8 +64,8 @@ def read_in_steps(
             places.append(place)
         if looks_at is not None or compares:
             for place, (item, value) in checked.others:
-                found = None if looks_at is None else find_sensitive(value, now=looks_at)
-                others.setdefault(place, []).append((item, _trim(item, value, alike), found))
+                told = None if looks_at is None else find_sensitive(value, now=looks_at)
+                others.setdefault(place, []).append((item, _trim(item, value, alike), told))
         parts.append(replace(checked, good=tuple(good), places=tuple(places), bad=(*checked.bad, *bad)))
     return ReadBundle(
         checked=join_bundles(parts), versions=versions, patterns=unsettled, sensitive=sensitive, others=others
