@@ -436,7 +436,8 @@ def _explain_attribution(channel: Channel) -> Iterable[str]:
     yield {
         "may": "Receivers may say from whom it came.",
         "must": f"Receivers say from whom it came. {_BINDS}",
-        "must-not": "Receivers do not say from whom it came; who made an object is taken out before it goes.",
+        "must-not": "Receivers do not say from whom it came; who made an object is taken out before it goes,"
+        " and what else names that one where the object can lack it.",
     }[channel.scope.attribution]
 
 

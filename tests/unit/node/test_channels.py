@@ -12,6 +12,7 @@ from comity.canonical import Json
 from comity.errors import NotFoundError
 from comity.ids import AgreementId, Instant, PartyId, format_instant
 from comity.node.agree import Recorded
+from comity.node.audit import audit_folder
 from comity.node.explain import explain
 from comity.node.gate import list_open_collections
 from comity.node.necessity import Decided, decide_necessity
@@ -188,9 +189,11 @@ def test_a_tear_line_lets_go_what_the_object_cannot_lack_and_it_and_nothing_else
 def test_who_made_it_goes_unless_the_terms_forbid_that(world: World, attribution: str, named: bool) -> None:
     source = object_id("identity", "source")
     world.sign_all(world.terms(channel_extra=f'attribution = "{attribution}"'))
-    world.add("aurelia", make_object("source", kind="identity"), make_object("a", more={"created_by_ref": source}))
+    more: dict[str, Json] = {"created_by_ref": source, "x_desk": {"deep": [{"created_by_ref": source}]}}
+    world.add("aurelia", make_object("source", kind="identity"), make_object("a", more=more))
     given = world.read("borealia")[object_id("report", "a")]
     assert (source in given.decode()) == named
+    assert audit_folder(world.folder / "aurelia", now=world.now).found == 0
 
 
 # --- whose objects, and which categories ------------------------------------------------------------------------------

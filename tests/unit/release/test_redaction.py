@@ -3,6 +3,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,41 @@ def test_the_property_and_the_markings_on_it_are_gone_and_the_others_stay() -> N
 def test_no_shape_of_what_was_removed_stays() -> None:
     value = {"description": "x", "granular_markings": [{"marking_ref": "m", "selectors": ["description"]}]}
     assert redact(json.dumps(value).encode(), frozenset({"description"})) == Redacted(b"{}", ("description",))
+
+
+MAKER = "identity--7b1f2a44-5c1e-4c0e-8d3c-111111111111"
+
+
+@pytest.mark.parametrize("kind", ["report", "x-desk-note"])
+def test_who_made_it_stands_nowhere_else_in_what_is_left(kind: str) -> None:
+    value = {
+        "type": kind,
+        "id": f"{kind}--1",
+        "name": "A report",
+        "created_by_ref": MAKER,
+        "description": f"By {MAKER}.",
+        "extensions": {"extension-definition--1": {"deep": [{"created_by_ref": MAKER}]}},
+        "external_references": [{"source_name": "desk", "external_id": "7"}],
+        "x_by": MAKER.replace("i", "\\u0069", 1),
+        "labels": ["stays"],
+        "granular_markings": [{"marking_ref": "m1", "selectors": ["description", "labels"]}],
+    }
+    left = redact(json.dumps(value).replace("\\\\u0069", "\\u0069").encode(), frozenset({"created_by_ref"}))
+    assert left.removed == ("created_by_ref", "description", "extensions", "x_by")
+    assert json.loads(left.data) == {
+        "type": kind,
+        "id": f"{kind}--1",
+        "name": "A report",
+        "external_references": [{"source_name": "desk", "external_id": "7"}],
+        "labels": ["stays"],
+        "granular_markings": [{"marking_ref": "m1", "selectors": ["labels"]}],
+    }
+    assert redact(left.data, frozenset({"created_by_ref"})) == Redacted(left.data, ())
+
+
+def test_what_an_object_cannot_lack_stays_though_its_maker_stands_in_it() -> None:
+    value = {"type": "report", "id": "report--1", "name": "x", "created_by_ref": MAKER, "object_refs": [MAKER]}
+    assert json.loads(redact(json.dumps(value).encode(), frozenset({"created_by_ref"})).data)["object_refs"] == [MAKER]
 
 
 def test_of_a_tear_line_what_the_object_cannot_lack_stays_beside_it_and_nothing_else() -> None:
