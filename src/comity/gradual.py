@@ -39,8 +39,8 @@ _Steps: TypeAlias = Generator[None, None, _T]
 _AT_ONCE: Final = 128 * 1024
 """Characters between two pauses: some milliseconds, and up to thirty where they were made to be dear."""
 
-_LEVELS: Final = 6
-"""What lies as deep is read by one call, however long: of a list of MISP events, one part of an object of one."""
+_LEVELS: Final = 64
+"""What lies as deep is read by one call, however long; no limits here let anything lie so deep."""
 
 _TRIED: Final = (1 << 12, 1 << 16)
 """Characters among which the end of an element is looked for by one call; what is longer is gone through in steps."""
@@ -116,6 +116,8 @@ class _Reading:
         """The value that begins at `position`, so many levels deep, and the position after it."""
         opening = self._text[position : position + 1]
         quick = self._read_quickly(position, depth) if opening in {"{", "["} else None
+        if quick is None:
+            check_depth(opening, self._limits.max_depth, outer=depth)
         if quick is not None:
             value, end = quick
         elif depth < _LEVELS and opening == "{":

@@ -146,3 +146,17 @@ def test_what_is_wrong_is_said_with_its_place(data: bytes, where: str) -> None:
     with pytest.raises(MalformedJson) as told:
         run(read_in_steps(data, limits=BUNDLE_LIMITS))
     assert told.value.where == where
+
+
+@pytest.mark.parametrize("levels", [0, 5, 20, 30])
+def test_others_get_their_turns_however_deep_a_long_value_lies(levels: int) -> None:
+    data = b'{"a":' + b"[" * levels + b"[" + b",".join([b"[1,2]"] * 200_000) + b"]" + b"]" * levels + b"}"
+    value, steps = run(read_in_steps(data, limits=BUNDLE_LIMITS))
+    assert steps > len(data) // (128 * 1024) - 1
+    assert value == parse_json(data, limits=BUNDLE_LIMITS)
+
+
+def test_what_lies_too_deep_is_refused_before_what_is_in_it_is_read() -> None:
+    data = b"[" * 40 + b"no JSON" * 100_000
+    with pytest.raises(MalformedJson, match="34 deep"):
+        run(read_in_steps(data, limits=BUNDLE_LIMITS))
