@@ -18,6 +18,7 @@ from comity.letters.request import Urgency
 from comity.node import accept, correspond, intake, people, receive, retention
 from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
 from comity.node.agree import propose
+from comity.node.articledeletion import delete_article
 from comity.node.articles import ArticlePlan, add_article, confirm
 from comity.node.backup import make_backup, note_backup, restore_backup
 from comity.node.classify import say
@@ -517,6 +518,12 @@ ACTS = (
         name="make the report of an article",
         prepare=article_confirmed,
         run=lambda world, _: make_report(node(world), "1", ReportPlan(strikes_open=True), by=world.actor("aurelia")),
+    ),
+    Act(
+        name="delete an article",
+        prepare=article_confirmed,
+        run=lambda world, _: delete_article(node(world), "1", reason="by mistake", by=world.actor("aurelia")),
+        spares=True,
     ),
     Act(
         name="load a list that somebody has left",

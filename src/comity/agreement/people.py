@@ -162,6 +162,7 @@ NEEDS: Mapping[str, Need] = {
     "strike-drafts": _DESK,
     "correct-draft": _DESK,
     "make-report": _DESK,
+    "delete-article": _DESK,
     "retain": _ONE,
     "delete": _ONE,
     "review": _ONE,

@@ -40,6 +40,7 @@ class ClassificationChange(StrEnum):
     STRIKE_DRAFTS = "strike-drafts"
     CORRECT_DRAFT = "correct-draft"
     MAKE_REPORT = "make-report"
+    DELETE_ARTICLE = "delete-article"
 
 
 def format_classification(

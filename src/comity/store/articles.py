@@ -10,6 +10,8 @@ from comity.canonical import Json
 from comity.ids import Digest, Instant, ObjectId, PersonId
 from comity.intake.article.numbering import Numbered, describe_numbered, read_numbered
 from comity.intake.article.review import Decision, Step
+from comity.store.deletions import mark_unfinished
+from comity.store.parties import read_meta, write_meta
 from comity.store.transaction import Row, Transaction
 
 __all__ = [
@@ -19,8 +21,11 @@ __all__ = [
     "add_article",
     "add_decisions",
     "count_drafts",
+    "delete_article",
     "find_articles",
+    "find_last_number",
     "iterate_decisions",
+    "list_added",
     "list_articles",
     "list_made",
     "read_bytes",
@@ -31,6 +36,7 @@ __all__ = [
 ]
 
 _MOST_DIGITS = 15
+_LAST = "last-article"
 _COLUMNS = (
     "number, digest, name, format, length(received), length(text), head, added_by, added_at, retrieved_at, report,"
     " made, made_at, made_by, made_through"
@@ -84,9 +90,10 @@ def add_article(
 ) -> StoredArticle:
     """The article on record under a number of its own, with what it would become."""
     number = transaction.insert(
-        "INSERT INTO article (digest, name, format, received, text, head, added_by, added_at, retrieved_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO article (number, digest, name, format, received, text, head, added_by, added_at, retrieved_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
+            find_last_number(transaction) + 1,
             article.digest,
             article.name,
             article.format,
@@ -108,10 +115,13 @@ def add_article(
 
 
 def find_articles(transaction: Transaction, prefix: str) -> list[StoredArticle]:
-    """The article of that number, or else those whose digest begins so, two at most."""
+    """The article of that number, or else those whose digest begins so, two at most.
+
+    A number that was given once names no other article, also when its own was deleted.
+    """
     if prefix.isascii() and prefix.isdigit() and len(prefix) <= _MOST_DIGITS:
         rows = transaction.rows(f"SELECT {_COLUMNS} FROM article WHERE number = ?", (int(prefix),))
-        if rows:
+        if rows or 0 < int(prefix) <= find_last_number(transaction):
             return [_build(row) for row in rows]
     rows = transaction.rows(
         f"SELECT {_COLUMNS} FROM article WHERE substr(digest, 1, ?) = ? ORDER BY number LIMIT 2", (len(prefix), prefix)
@@ -189,6 +199,12 @@ def iterate_decisions(transaction: Transaction) -> Iterator[KeptDecision]:
     )
 
 
+def list_added(transaction: Transaction) -> list[tuple[int, Digest, Instant]]:
+    """Number and digest of every article that is kept, and when it was added."""
+    rows = transaction.rows("SELECT number, digest, added_at FROM article ORDER BY number")
+    return [(int(number), Digest(digest), Instant(at)) for number, digest, at in rows]
+
+
 def list_made(transaction: Transaction) -> list[tuple[Digest, Instant]]:
     """The articles of which a report was made, and when it was made last."""
     rows = transaction.rows("SELECT digest, made_at FROM article WHERE made_at IS NOT NULL ORDER BY number")
@@ -236,6 +252,28 @@ def set_made(
         " (SELECT coalesce(MAX(id), 0) FROM article_decision WHERE article = ?5) WHERE number = ?5",
         (report, json.dumps(dict(made), ensure_ascii=False, sort_keys=True), now, by, number),
     )
+
+
+def delete_article(transaction: Transaction, article: StoredArticle) -> None:
+    """Take the article out of every table, with what it would become and what people decided of that.
+
+    Its number is given to no other one. An approval that waits and is about it goes too.
+    """
+    write_meta(transaction, _LAST, str(find_last_number(transaction)))
+    for table, column in (("article_decision", "article"), ("article_draft", "article"), ("article", "number")):
+        transaction.run(f"DELETE FROM {table} WHERE {column} = ?", (article.number,))
+    transaction.run(
+        "DELETE FROM approval WHERE json_valid(CAST(body AS TEXT))"
+        " AND json_extract(CAST(body AS TEXT), '$.facts.article') = ?",
+        (article.digest,),
+    )
+    mark_unfinished(transaction)
+
+
+def find_last_number(transaction: Transaction) -> int:
+    """The highest number that an article was ever given here; 0 before the first."""
+    row = transaction.row("SELECT coalesce(MAX(number), 0) FROM article")
+    return max(int(row[0]) if row else 0, int(read_meta(transaction, _LAST) or 0))
 
 
 def _build(row: Row) -> StoredArticle:

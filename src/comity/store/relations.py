@@ -164,6 +164,15 @@ RELATIONS: tuple[Relation, ...] = (
         finds=f"SELECT DISTINCT o.id FROM object AS o WHERE o.current = 0 AND NOT EXISTS ({_OF_ONE_ID}"
         " AND n.current = 1)",
     ),
+    # Articles.
+    _lacks("article_draft", "article", "article", "number", name="'draft ' || t.number || ' of article ' || t.article"),
+    _lacks(
+        "article_decision",
+        "article",
+        "article",
+        "number",
+        name="'decision ' || t.id || ' on draft ' || t.number || ' of article ' || t.article",
+    ),
     # Labels and what is counted of them.
     _lacks("object", "label", "label", "id", name="t.id || ' ' || t.version"),
     _lacks("object", "own_label", "label", "id", name="t.id || ' ' || t.version"),
