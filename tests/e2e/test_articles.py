@@ -125,6 +125,57 @@ def test_partners_are_answered_while_a_long_text_is_read(desk: Desk, tmp_path: P
     assert rows(desk.at, "SELECT COUNT(*) FROM article") == [(1,)]
 
 
+def test_what_is_deleted_is_in_no_file_of_the_served_node_and_what_was_made_stays(desk: Desk, page: Path) -> None:
+    words = b"it rained in the harbour"
+    desk.run("add", page)
+    drafts = {item["title"]: item for item in desk.run("show", "1")["drafts"]}
+    desk.run("confirm", "1", str(drafts["Ivan Petrov, Foreign Minister of Russia"]["number"]))
+    made = desk.run("make", "1", "--strike-open", *SHARED)
+    assert made["report"] in desk.pull()
+    assert words in read_files(desk.at)
+    deleted = desk.run("delete", "1", "--reason", "Order 12")
+    assert (deleted["gone"], deleted["report"]) == (True, made["report"])
+    assert words not in read_files(desk.at)
+    assert desk.run("list")["articles"] == []
+    done = comity(desk.at, "article", "make", "1", "--json")
+    assert (done.code, done.error["code"]) == (Exit.NOT_FOUND, "not-found")
+    assert comity(desk.at, "object", "show", made["report"], "--json").result["object"] is not None
+    assert not desk.run("add", page)["articles"][0]["already"]
+    assert desk.run("list")["articles"][0]["number"] == 2
+
+
+def read_files(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def test_wherever_the_deletion_is_killed_it_is_whole_or_not_there(tmp_path: Path, page: Path) -> None:
+    world = World(tmp_path)
+    world.found(A)
+    world.close()
+    folder = tmp_path / A
+    badge = badge_path(folder, Role.LIAISON)
+    tables = ("article", "article_draft", "article_decision")
+    for milliseconds in (300, 500, 700, 900, 1_100):
+        assert comity(folder, "article", "add", page).code == 0
+        number = rows(folder, "SELECT MAX(number) FROM article")[0][0]
+        assert comity(folder, "article", "confirm", str(number), "1-4").code == 0
+        command: list[str | Path] = [*COMITY, "--node", folder, "--as", badge, "article", "delete", str(number)]
+        process = subprocess.Popen(
+            [*command, "--reason", "r"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
+        )
+        time.sleep(milliseconds / 1_000)
+        process.send_signal(SIGKILL)
+        process.wait()
+        left = [rows(folder, f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
+        assert left == [0, 0, 0] or (left[0] == 1 and left[1] > 4 and left[2] >= 4), left
+        assert audit_folder(folder, now=read_clock()).found == 0
+    if rows(folder, "SELECT 1 FROM article"):
+        assert comity(folder, "article", "delete", str(number), "--reason", "r").code == 0
+    assert comity(folder, "retention", "run").code == 0
+    assert b"it rained in the harbour" not in read_files(folder)
+    assert comity(folder, "fsck").code == 0
+
+
 def test_wherever_the_making_is_killed_it_is_whole_or_not_there(tmp_path: Path, page: Path) -> None:
     world = World(tmp_path)
     world.found(A)

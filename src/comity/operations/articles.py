@@ -10,7 +10,7 @@ from comity.ids import format_instant, parse_instant, parse_party_id
 from comity.intake.article.numbering import MOST_DRAFTS, parse_numbers
 from comity.intake.article.review import Reviewed, State, find_fields
 from comity.intake.formats import parse_format
-from comity.node import articles, reports, wording
+from comity.node import articledeletion, articles, reports, wording
 from comity.node.articles import ArticlePlan, Counts, Decided, ReviewedArticle, StoredArticle
 from comity.node.node import Node
 from comity.node.people import Waiting, identify
@@ -27,7 +27,7 @@ from comity.operations.people import (
 )
 from comity.operations.reply import Json
 
-__all__ = ["add", "confirm", "correct", "list_all", "make", "show", "show_rules", "show_text", "strike"]
+__all__ = ["add", "confirm", "correct", "delete", "list_all", "make", "show", "show_rules", "show_text", "strike"]
 
 _AROUND = 80
 """Characters of the text that are shown on either side of what is mentioned."""
@@ -218,6 +218,37 @@ def make(node: Node, arguments: Arguments) -> Outcome:
                     "already": made.already,
                     "approvals": describe_approvals(made.approvals),
                 }
+            )
+
+
+def delete(node: Node, arguments: Arguments) -> Outcome:
+    """An article that is kept no more; with `seen` and `made` as in `make`, only if it is as it was seen."""
+    deleted = articledeletion.delete_article(
+        node,
+        arguments.text("id"),
+        reason=arguments.text("reason"),
+        by=read_actor(node, arguments),
+        seen=arguments.optional_number("seen", most=_MOST_SEEN),
+        made=arguments.optional("made"),
+    )
+    match deleted:
+        case Refusal() as refused:
+            return conclude_refused(refused)
+        case Waiting() as waiting:
+            return conclude_waiting(waiting)
+        case articledeletion.DeletedArticle(article=article, counts=counts):
+            return Outcome(
+                result={
+                    "number": article.number,
+                    "digest": article.digest,
+                    "drafts": counts.open + counts.confirmed + counts.struck,
+                    "decisions": counts.decisions,
+                    "report": article.report,
+                    "entries": list[Json](deleted.entries),
+                    "gone": deleted.gone,
+                    "approvals": describe_approvals(deleted.approvals),
+                },
+                deletes=True,
             )
 
 

@@ -80,6 +80,7 @@ SIGHT: Mapping[str, frozenset[Role]] = {
     "article.strike": _acting("strike-drafts"),
     "article.correct": _acting("correct-draft"),
     "article.make": _acting("make-report"),
+    "article.delete": _acting("delete-article"),
     "explain": _TERMS,
     "matrix.show": _TERMS,
     "matrix.see": _DESK,

@@ -67,6 +67,7 @@ OPERATIONS: Mapping[str, str] = {
     "article.strike": "articles:strike",
     "article.correct": "articles:correct",
     "article.make": "articles:make",
+    "article.delete": "articles:delete",
     "classify.add": "classify:say",
     "classify.remove": "classify:take_back",
     "classify.preview": "classify:preview",

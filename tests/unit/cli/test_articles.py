@@ -82,6 +82,37 @@ def test_an_article_from_file_to_report(aurelia: Party, talks: Path) -> None:
     assert aurelia.do("audit").code == 0
 
 
+def test_an_article_is_deleted_and_taken_in_again(aurelia: Party, talks: Path) -> None:
+    (added,) = aurelia.ask("article", "add", talks)["articles"]
+    person = str(find(aurelia, "person")["number"])
+    aurelia.ask("article", "confirm", "1", person)
+    aurelia.ask("article", "correct", "1", person, "--value", "Iwan Petrow")
+    made = aurelia.ask("article", "make", "1", "--strike-open", "--tlp", "amber")
+    assert aurelia.do("article", "delete", "1").code == 2
+    deleted = aurelia.ask("article", "delete", added["digest"][:8], "--reason", "Order 12")
+    assert deleted.keys() == documented("article delete")
+    assert (deleted["number"], deleted["digest"], deleted["drafts"]) == (1, added["digest"], 6)
+    assert (deleted["report"], deleted["gone"], len(deleted["entries"])) == (made["report"], True, 1)
+    for command in (
+        ("show", "1"),
+        ("text", "1"),
+        ("confirm", "1", "1"),
+        ("make", "1"),
+        ("delete", "1", "--reason", "r"),
+    ):
+        done = aurelia.do("article", *command)
+        assert (done.code, "no article is kept" in done.err) == (5, True), (command, done)
+    assert aurelia.ask("object", "show", made["report"])["object"] is not None
+    again = aurelia.do("article", "add", talks).out
+    assert "is article 2: 6 open" in again
+    aurelia.ask("article", "correct", "2", person, "--value", "Iwan Petrow")
+    told = aurelia.do("article", "delete", "2", "--reason", "Order 13").out
+    assert "article 2 deleted, with its text and 6 drafts\n" in told
+    assert "purge order --entry N" in told
+    assert aurelia.do("audit").code == 0
+    assert aurelia.do("fsck").code == 0
+
+
 def test_what_is_told_says_what_is_to_be_done(aurelia: Party, talks: Path) -> None:
     added = aurelia.do("article", "add", talks).out
     assert "is article 1: 6 open, 0 confirmed, 0 struck" in added
@@ -121,7 +152,13 @@ def test_drafts_are_shown_by_parts(aurelia: Party, talks: Path) -> None:
 
 def test_who_shows_no_badge_decides_nothing(aurelia: Party, talks: Path) -> None:
     aurelia.ask("article", "add", talks)
-    for command in (("confirm", "1", "1"), ("strike", "1", "1"), ("correct", "1", "1", "--undo"), ("make", "1")):
+    for command in (
+        ("confirm", "1", "1"),
+        ("strike", "1", "1"),
+        ("correct", "1", "1", "--undo"),
+        ("make", "1"),
+        ("delete", "1", "--reason", "r"),
+    ):
         done = aurelia.comity("--node", aurelia.folder, "article", *command, "--json")
         assert done.error["code"] == "not-authenticated", command
     aurelia.register("operator")

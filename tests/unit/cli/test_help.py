@@ -43,7 +43,7 @@ rules preview/rules apply/rules end/rules list
 list preview/list load/list versions/list show/list questions/list decide/list review
 assessment write/assessment renew/assessment show/assessment list
 article add/article list/article show/article text/article rules
-article confirm/article strike/article correct/article make
+article confirm/article strike/article correct/article make/article delete
 necessity decide/necessity end/necessity list
 identity candidates/identity same/identity differ/identity list
 recall send/recall list/recall show/recall keep

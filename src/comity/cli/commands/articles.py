@@ -207,3 +207,20 @@ def make(session: Session, /, article_id: str, **said: Any) -> int:  # noqa: ANN
     """
     asked: dict[str, Json] = {name: [*value] if isinstance(value, tuple) else value for name, value in said.items()}
     return session.run_as("article.make", {**asked, "id": article_id}, words.describe_made)
+
+
+@article.command(
+    "delete",
+    cls=PersonCommand,
+    example="comity --node aurelia --as anna.badge article delete 3 --reason 'Taken in by mistake.'",
+)
+@click.argument("article_id", metavar="ID")
+@click.option("--reason", metavar="TEXT", required=True, help="Why it is deleted; it goes on record.")
+@click.pass_obj
+def delete(session: Session, article_id: str, reason: str) -> int:
+    """Delete an article: what was received, its text, its drafts and what people decided. It cannot be undone.
+
+    The report and the objects that were made of it stay: see `retention delete` and `recall send`. The same file can be
+    taken in again, as another article.
+    """
+    return session.run_as("article.delete", {"id": article_id, "reason": reason}, words.describe_deleted)

@@ -11,6 +11,7 @@ __all__ = [
     "describe_article",
     "describe_confirmed",
     "describe_corrected",
+    "describe_deleted",
     "describe_made",
     "describe_struck",
     "describe_text",
@@ -19,6 +20,8 @@ __all__ = [
 
 _WIDTH = 60
 """Characters of the words around a draft in one line."""
+
+_MOST_ENTRIES = 20
 
 
 def describe_added(result: dict[str, Any]) -> str:
@@ -136,6 +139,25 @@ def describe_made(result: dict[str, Any]) -> str:
     lines += [
         f"  {name} goes to nobody until two people have decided: necessity decide" for name in result["undecided"]
     ]
+    return "\n".join([*lines, *describe_approvals(result["approvals"])])
+
+
+def describe_deleted(result: dict[str, Any]) -> str:
+    """What is gone, what stays, and where words of people are left."""
+    if "waits_for" in result:
+        return describe_waiting_act(result)
+    if "refused" in result:
+        return describe_refusal(result["refused"])
+    many = result["drafts"]
+    lines = [f"article {result['number']} deleted, with its text and {many} draft{'' if many == 1 else 's'}"]
+    if result["report"] is not None:
+        lines.append(f"  {result['report']} and what is in it stays: retention delete, recall send")
+    if result["entries"]:
+        shown = ", ".join(map(str, result["entries"][:_MOST_ENTRIES]))
+        more = f" and {len(result['entries']) - _MOST_ENTRIES} more" if len(result["entries"]) > _MOST_ENTRIES else ""
+        lines.append(f"  what people wrote about it stays in entries of the log ({shown}{more}): purge order --entry N")
+    if not result["gone"]:
+        lines.append("Another process reads the store: what was deleted leaves its files with the next retention run.")
     return "\n".join([*lines, *describe_approvals(result["approvals"])])
 
 
