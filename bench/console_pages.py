@@ -67,6 +67,7 @@ PAGES = (
     *("/lists", "/lists?from=50", "/lists/harbour", "/lists/harbour?q=4711", "/rules"),
     *("/assessments", "/assessments?state=ending", "/assessments/{assessment}", "/assessments/write?object={actor}"),
     *("/articles", "/articles/rules", "/articles/1", "/articles/1?from=100", "/articles/1/text", "/articles/2"),
+    "/articles/1/delete",
     *("/log", "/log?before=500000", "/log?q=to:{reader}", "/log?q=to:meridia", "/log?q=kind:recall"),
     *("/log?q=object:{given}", "/log?q=object:{person}", "/log?q=under:{agreement}", "/log?q=since:2026-01"),
     *("/log?q=basis:S/RES/9101", "/log.csv", "/log/1", "/log/{entry}", "/log/{entry}/receipt"),

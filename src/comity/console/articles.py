@@ -170,6 +170,28 @@ async def make(request: Request) -> Response:
     return conclude(request, await visit.ask("article.make", arguments), to=_find_page(request))
 
 
+async def offer_delete(request: Request) -> Response:
+    """What would go, what would stay, and the form."""
+    visit = find_visit(request)
+    visit.require("article.delete")
+    result = await visit.read("article.show", {"id": request.path_params["id"], "from": 0, "most": 0})
+    return show(request, "article_delete.html", result)
+
+
+async def delete(request: Request) -> Response:
+    """The article goes if it is as the page showed it; the page of it is gone with it."""
+    visit, form = await _begin(request, "article.delete")
+    arguments: dict[str, Json] = {
+        "id": request.path_params["id"],
+        "reason": read_text(form, "reason").strip(),
+        "seen": _read_seen(form),
+        "made": read_text(form, "made").strip() if "made" in form else None,
+    }
+    reply = await visit.ask("article.delete", arguments)
+    gone = reply.result is not None and reply.result.get("gone") is True
+    return conclude(request, reply, to="/articles", done="deleted" if gone else "leaving")
+
+
 async def _decide(request: Request, operation: str) -> Response:
     visit, form = await _begin(request, operation)
     numbers = [item for item in form.getlist("number") if isinstance(item, str)]
@@ -219,4 +241,6 @@ ROUTES: list[Route] = [
     Route("/articles/{id}/strike", strike, methods=["POST"]),
     Route("/articles/{id}/correct", correct, methods=["POST"]),
     Route("/articles/{id}/make", make, methods=["POST"]),
+    *make_page("/articles/{id}/delete", offer_delete),
+    Route("/articles/{id}/delete", delete, methods=["POST"]),
 ]

@@ -231,3 +231,57 @@ def test_the_rules_are_read(analyst: Browser) -> None:
     assert "[offices]" in page.text
     assert "[offices]" not in analyst.get("/articles/rules?section=aliases").text
     assert analyst.get("/articles/rules?section=nothing").status_code == 400
+
+
+def test_an_article_is_deleted_on_a_page_that_says_what_goes_and_what_stays(world: World, analyst: Browser) -> None:
+    add(world)
+    person = next(str(item["number"]) for item in read(analyst) if item["kind"] == "person")
+    analyst.post("/articles/1/confirm", "/articles/1", number=person)
+    analyst.post("/articles/1/make", "/articles/1", tlp="green", strike_open="yes")
+    shown, kept = analyst.get("/articles/1.json").json(), count(world)
+    assert 'href="/articles/1/delete"' in analyst.get("/articles/1").text
+    page = analyst.get("/articles/1/delete").text
+    assert "It cannot be taken back." in page
+    assert f'href="/objects/{shown["report"]}"' in page
+    fields = {"seen": str(shown["decisions"]), "made": shown["made_at"]}
+    assert analyst.post("/articles/1/delete", "/articles/1/delete", reason="  ", **fields).status_code == 400
+    assert analyst.get("/articles/1").status_code == 200
+    done = analyst.post("/articles/1/delete", "/articles/1/delete", reason="Order 12", **fields)
+    assert done.headers["location"] == "/articles?said=deleted"
+    after = analyst.get("/articles?said=deleted").text
+    assert "Deleted, and on record." in after
+    assert "No article is kept." in after
+    assert count(world) == kept
+    assert analyst.get(f"/objects/{shown['report']}").status_code == 200
+
+
+def test_a_page_of_an_article_that_was_deleted_meanwhile_finds_none(world: World, analyst: Browser) -> None:
+    """Nor does it find another one that was added since."""
+    add(world)
+    assert analyst.post("/articles/1/delete", "/articles/1/delete", reason="by mistake").status_code == 303
+    add(world, TEXT.replace("Lisbon", "Porto"))
+    for act in ("confirm", "strike", "correct", "make", "delete"):
+        fields = {"number": "1", "one": "1", "value": "x", "tlp": "green", "reason": "r", "seen": "0"}
+        answer = analyst.post(f"/articles/1/{act}", "/articles", **fields)
+        assert (act, answer.status_code) == (act, 404)
+    for path in ("/articles/1", "/articles/1/text", "/articles/1/delete", "/articles/1.json"):
+        assert analyst.get(path).status_code == 404
+    assert {item["state"] for item in analyst.get("/articles/2.json").json()["drafts"]} == {"open"}
+
+
+def test_what_was_decided_since_the_page_was_opened_is_not_deleted(world: World, analyst: Browser) -> None:
+    add(world)
+    analyst.post("/articles/1/confirm", "/articles/1", number="1")
+    old = {"seen": "0", "made": ""}
+    assert analyst.post("/articles/1/delete", "/articles/1/delete", reason="r", **old).status_code == 409
+    assert analyst.get("/articles/1").status_code == 200
+
+
+def test_who_may_not_decide_on_drafts_deletes_no_article(world: World, desk: Desk) -> None:
+    add(world)
+    for role in (Role.AUDITOR, Role.OPERATOR):
+        browser = desk.visit(make_person("somebody", role))
+        assert browser.get("/articles/1/delete").status_code == 404
+        key = Visit(person=make_person("somebody", role), token=browser.cookies["comity"], ask_as=desk.ask).form_key
+        assert browser.send_form("/articles/1/delete", form_key=key, reason="r").status_code == 404
+    assert [item.number for item, _ in articles.list_articles(world.nodes["aurelia"], last=5)] == [1]
