@@ -154,7 +154,7 @@ def test_wherever_the_deletion_is_killed_it_is_whole_or_not_there(tmp_path: Path
     world.close()
     folder = tmp_path / A
     badge = badge_path(folder, Role.LIAISON)
-    tables = ("article", "article_draft", "article_decision")
+    tables, number = ("article", "article_draft", "article_decision"), 0
     for milliseconds in (300, 500, 700, 900, 1_100):
         assert comity(folder, "article", "add", page).code == 0
         number = rows(folder, "SELECT MAX(number) FROM article")[0][0]

@@ -117,8 +117,10 @@ def add_article(
 def find_articles(transaction: Transaction, prefix: str) -> list[StoredArticle]:
     """The article of that number, or else those whose digest begins so, two at most.
 
-    A number that was given once names no other article, also when its own was deleted.
+    A number that was given once names no other article, also when its own was deleted. Nothing begins with nothing.
     """
+    if not prefix:
+        return []
     if prefix.isascii() and prefix.isdigit() and len(prefix) <= _MOST_DIGITS:
         rows = transaction.rows(f"SELECT {_COLUMNS} FROM article WHERE number = ?", (int(prefix),))
         if rows or 0 < int(prefix) <= find_last_number(transaction):

@@ -200,6 +200,14 @@ def test_who_has_no_role_for_it_deletes_nothing(world: World, role: Role) -> Non
     assert (counts(world), count(world, "log_entry")) == before
 
 
+def test_one_that_is_not_named_is_not_deleted(world: World) -> None:
+    """A variable of a shell that is not set, say, where there is one article alone."""
+    add(world)
+    with pytest.raises(NotFoundError):
+        delete_article(world.nodes[A], "", reason="r", by=world.actor(A))
+    assert counts(world)[0] == 1
+
+
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 2_001, "\ud800"])
 def test_a_reason_has_to_be_given(world: World, reason: str) -> None:
     add(world)
