@@ -272,7 +272,7 @@ def load_settings(folder: Path) -> Settings:
     """
     path = folder / "node.toml"
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise NotFoundError(
             f"there is no node in {folder}; make one with `comity init {folder} --party ID --name NAME`"

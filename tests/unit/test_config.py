@@ -23,6 +23,12 @@ def test_a_file_of_an_older_version_is_as_it_was(tmp_path: Path) -> None:
     assert settings.limits == Limits()
 
 
+def test_a_byte_order_mark_before_the_settings_says_nothing(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, ""))
+    (tmp_path / "node.toml").write_text(BASE, encoding="utf-8-sig")
+    assert load_settings(tmp_path) == settings
+
+
 def test_everything_that_can_be_set_is_read(tmp_path: Path) -> None:
     settings = load_settings(
         write(

@@ -100,7 +100,7 @@ def _read_text(toml: bytes) -> str:
     if len(toml) > MAX_TOML_BYTES:
         raise MalformedTerms(f"the file has {len(toml)} bytes where at most {MAX_TOML_BYTES} are taken")
     try:
-        text = toml.decode("utf-8")
+        text = toml.decode("utf-8-sig")  # editors on Windows write a byte order mark
     except UnicodeDecodeError as error:
         line = toml[: error.start].count(b"\n") + 1
         raise MalformedTerms(f"line {line}: not UTF-8; save the file as UTF-8", where=f"line {line}") from error

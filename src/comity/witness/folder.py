@@ -309,7 +309,7 @@ def _parse_log(text: str) -> VerifierKey:
 def _read_settings(folder: Path) -> tuple[str, Address, TlsFiles | None]:
     path = folder / _SETTINGS
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no witness in {folder}; make one with `comity witness init {folder}`") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -132,5 +132,13 @@ def test_toml_gives_its_text_back() -> None:
     assert value == {"a": [1, True, "x"]}
 
 
+def test_a_byte_order_mark_before_the_text_says_nothing() -> None:
+    """Editors on Windows write one; it is no part of what people agree on."""
+    windows = b"\xef\xbb\xbf" + TOML.replace("\n", "\r\n").encode()
+    assert convert_terms(windows) == convert_terms(TOML.encode())
+    assert parse_toml(b"\xef\xbb\xbfa = 1\n") == ("a = 1\n", {"a": 1})
+    assert refuse("\ufeff\ufeff" + TOML).where == "line 1"
+
+
 def test_what_was_converted_is_terms() -> None:
     assert parse_terms(convert_terms(TOML.encode())).title == "Exchange on Ashfall"
