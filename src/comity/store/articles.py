@@ -115,7 +115,7 @@ def add_article(
 
 
 def find_articles(transaction: Transaction, prefix: str) -> list[StoredArticle]:
-    """The article of that number, or else those whose digest begins so, two at most.
+    """The article of that number, or two at most whose digest begins so; few digits are a number alone.
 
     A number that was given once names no other article, also when its own was deleted. Nothing begins with nothing.
     """
@@ -123,8 +123,7 @@ def find_articles(transaction: Transaction, prefix: str) -> list[StoredArticle]:
         return []
     if prefix.isascii() and prefix.isdigit() and len(prefix) <= _MOST_DIGITS:
         rows = transaction.rows(f"SELECT {_COLUMNS} FROM article WHERE number = ?", (int(prefix),))
-        if rows or 0 < int(prefix) <= find_last_number(transaction):
-            return [_build(row) for row in rows]
+        return [_build(row) for row in rows]
     rows = transaction.rows(
         f"SELECT {_COLUMNS} FROM article WHERE substr(digest, 1, ?) = ? ORDER BY number LIMIT 2", (len(prefix), prefix)
     )

@@ -110,11 +110,10 @@ def find_file(transaction: Transaction, act: Digest) -> TakenFile | None:
 
 
 def find_files(transaction: Transaction, prefix: str) -> list[TakenFile]:
-    """The file of that number, or else those whose digest begins so."""
+    """The file of that number, or two at most whose digest begins so; few digits are a number alone."""
     if prefix.isascii() and prefix.isdigit() and len(prefix) <= _MOST_DIGITS:
         rows = transaction.rows(f"SELECT {_COLUMNS} FROM file WHERE number = ?", (int(prefix),))
-        if rows:
-            return [_build(row) for row in rows]
+        return [_build(row) for row in rows]
     rows = transaction.rows(
         f"SELECT {_COLUMNS} FROM file WHERE substr(digest, 1, ?) = ? ORDER BY number LIMIT 2", (len(prefix), prefix)
     )

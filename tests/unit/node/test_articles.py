@@ -4,6 +4,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import apsw
@@ -255,6 +256,14 @@ def test_all_of_a_kind_are_those_that_were_seen(world: World) -> None:
         articles.confirm(world.nodes[A], "1", (), all_of=Kind.OBSERVABLE, by=by, seen=0)
     done = articles.confirm(world.nodes[A], "1", (), all_of=Kind.OBSERVABLE, by=by, seen=1)
     assert isinstance(done, Decided)
+
+
+def test_a_number_that_no_article_has_is_not_the_beginning_of_a_digest(world: World) -> None:
+    texts = (f"{TEXT}\n{count}" for count in range(1000))
+    add(world, next(text for text in texts if sha256(text.encode()).hexdigest().startswith("9")))
+    assert find(world, find(world).article.digest) == find(world)
+    with pytest.raises(NotFoundError, match="no article"):
+        find(world, "9")
 
 
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR])

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -363,6 +364,14 @@ def test_a_file_is_found_by_number_and_digest(node: Node) -> None:
     for prefix in ("2", "zz", "%"):
         with pytest.raises(NotFoundError):
             find_file(node, prefix)
+
+
+def test_a_number_that_no_file_has_is_not_the_beginning_of_a_digest(node: Node) -> None:
+    lists = (make_list((f"Ondrej {count}", 901)) for count in range(1000))
+    done = take(node, next(data for data in lists if sha256(data).hexdigest().startswith("9")))
+    assert find_file(node, done.file.digest)[0] == done.file
+    with pytest.raises(NotFoundError):
+        find_file(node, "9")
 
 
 def test_what_a_partner_gave_is_not_taken_over_by_a_file(world: World) -> None:
