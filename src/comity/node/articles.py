@@ -414,15 +414,14 @@ def restore(node: Node, prefix: str, number: int, *, by: Actor, seen: int | None
         return _decide(act, by, article, wanted, Step.RESTORE, reason=None)
 
 
-def parse_kind(word: str) -> Kind:
-    """The kind of mention that the word names.
+def parse_kind(word: str, *, where: str) -> Kind:
+    """The kind of mention that the word names, said at the option `where`.
 
     Raises:
         MalformedRequest: it names none.
     """
     if word not in {kind.value for kind in Kind}:
-        known = ", ".join(kind for kind in Kind if kind is not Kind.DATE)
-        raise MalformedRequest(f"{word[:40]!r} is no kind of draft; use one of {known}", where="--all-of")
+        raise MalformedRequest(f"{word[:40]!r} is no kind of draft; use one of {', '.join(Kind)}", where=where)
     return Kind(word)
 
 

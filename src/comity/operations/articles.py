@@ -82,7 +82,7 @@ def show_rules(node: Node, arguments: Arguments) -> Outcome:
 def show(node: Node, arguments: Arguments) -> Outcome:
     """An article and some of its drafts: of a state, of a kind, from a number on."""
     state, kind = arguments.optional("state"), arguments.optional("kind")
-    wanted = None if kind is None else articles.parse_kind(kind)
+    wanted = None if kind is None else articles.parse_kind(kind, where="--kind")
     if state is not None and state not in {one.value for one in State}:
         raise MalformedRequest(f"{state[:40]!r} is no state; use one of {', '.join(State)}", where="--state")
     first, most = arguments.number("from", most=MOST_DRAFTS), arguments.number("most", most=MOST_DRAFTS)
@@ -143,7 +143,7 @@ def confirm(node: Node, arguments: Arguments) -> Outcome:
             node,
             arguments.text("id"),
             parse_numbers(",".join(arguments.texts("numbers"))),
-            all_of=None if kind is None else articles.parse_kind(kind),
+            all_of=None if kind is None else articles.parse_kind(kind, where="--all-of"),
             by=read_actor(node, arguments),
             seen=arguments.optional_number("seen", most=_MOST_SEEN),
         )

@@ -147,7 +147,10 @@ def test_drafts_are_shown_by_parts(aurelia: Party, talks: Path) -> None:
     assert "more: article show 1 --from 5" in aurelia.do("article", "show", "1", "--most", "4").out
     assert aurelia.ask("article", "show", "1", "--state", "struck")["drafts"] == []
     assert aurelia.do("article", "show", "1", "--state", "odd").code == 2
-    assert aurelia.do("article", "show", "1", "--kind", "class").code == 2
+    for option, asked in (("--kind", ("show", "1")), ("--all-of", ("confirm", "1"))):
+        refused = aurelia.do("article", *asked, option, "class")
+        assert (refused.code, refused.err.startswith(f"error: {option}: ")) == (2, True), refused.err
+        assert "person, date, statement" in refused.err
 
 
 def test_who_shows_no_badge_decides_nothing(aurelia: Party, talks: Path) -> None:
