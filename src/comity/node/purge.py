@@ -236,7 +236,7 @@ def _describe(node: Node, purge: int, ranges: Ranges, found: list[_Found], *, mo
     with node.store.read() as transaction:
         made = backups.list_backups(transaction)
     step = max(1, len(found) // _SALTS)
-    salts = tuple(item.salt for item in [*found[::step][: _SALTS - 1], found[-1]])
+    salts = tuple(item.salt for item in [*found[:-1:step][: _SALTS - 1], found[-1]])
     return Forgotten(
         purge=purge,
         ranges=ranges,

@@ -8,7 +8,7 @@ from pathlib import Path
 from comity.agreement.people import parse_badge, parse_role
 from comity.agreement.recognition import Refusal
 from comity.errors import MalformedRequest
-from comity.ids import ObjectId, format_instant, parse_instant, parse_party_id
+from comity.ids import ObjectId, format_instant, is_object_id, parse_instant, parse_party_id
 from comity.node import backup, purge
 from comity.node import purge_received as receiving
 from comity.node.node import Node
@@ -160,6 +160,8 @@ def _read_selection(node: Node, arguments: Arguments) -> Selection:
     numbers = arguments.texts("entries")
     if not all(number.isascii() and number.isdigit() for number in numbers):
         raise MalformedRequest("an entry is named by its number", where="--entry")
+    if item is not None and not is_object_id(item):
+        raise MalformedRequest(f"{item[:80]!r} is not the whole id of an object: TYPE--UUID", where="--object")
     return Selection(
         until=None if before is None else parse_instant(before),
         agreement=None if agreement is None else purge.find_agreement_named(node, agreement),

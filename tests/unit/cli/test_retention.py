@@ -25,6 +25,13 @@ def agreement(terms: Path, aurelia: Party, borealia: Party, bundle: Path) -> str
     return str(found["agreement"])
 
 
+def test_an_order_to_purge_names_an_object_by_its_whole_id(agreement: str, aurelia: Party) -> None:
+    """Any word that an entry holds, the id of a party or of an agreement too, would otherwise choose that entry."""
+    for word in ("aurelia", agreement, REPORT[:20]):
+        refused = aurelia.do("purge", "order", "--object", word, "--reason", "Order 12", "--dry-run")
+        assert (refused.code, refused.err.startswith("error: --object: ")) == (2, True), refused
+
+
 def test_an_object_is_deleted_and_shown_by_what_stays_of_it(agreement: str, aurelia: Party) -> None:
     held = aurelia.ask("object", "show", REPORT)
     purged = aurelia.ask("retention", "delete", REPORT[:16], "--reason", "Found to be \x1b[31mwrong.")

@@ -195,6 +195,7 @@ def test_what_is_selected_is_purged_and_nothing_else(world: World, node: Node, w
     done = order(world, selection)
     assert {p for item in done.ranges for p in range(item.first, item.last + 1)} == wanted
     assert verify_folder(node.folder).purged == len(wanted)
+    assert len({*done.salts}) == len(done.salts) == len(wanted)
 
 
 def test_agreement_events_and_purges_of_entries_keep_their_content(world: World, node: Node) -> None:

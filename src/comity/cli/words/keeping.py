@@ -71,7 +71,7 @@ def _describe_gone(result: dict[str, Any]) -> list[str]:
     if searched is None:
         return []
     looked = f"{searched['files']} files of the folder ({searched['bytes']} bytes read)"
-    return [f"gone: no salt of {searched['salts']} of these entries is in any of the {looked}"]
+    return [f"gone: the salts of {searched['salts']} of these entries were looked for, and are in none of the {looked}"]
 
 
 def _number(entries: list[int]) -> str:
