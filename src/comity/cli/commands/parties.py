@@ -110,8 +110,8 @@ _DAYS = click.option(
 def rotate(session: Session, roles: tuple[str, ...], days: int) -> int:
     """Make other keys, and the next manifest that names them; partners are told.
 
-    KEYROLE is manifest, agreement, log or transport; where none is named, all four are replaced. The old keys are
-    destroyed: what they signed stays good, and they sign nothing more.
+    KEYROLE is manifest, agreement, log, transport or witness; where none is named, all five are replaced. The old keys
+    are destroyed: what they signed stays good, and they sign nothing more.
     """
     return session.run_as("party.rotate", {"roles": list[Json](roles), "days": days}, describe_rotated)
 
