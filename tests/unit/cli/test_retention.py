@@ -32,6 +32,12 @@ def test_an_order_to_purge_names_an_object_by_its_whole_id(agreement: str, aurel
         assert (refused.code, refused.err.startswith("error: --object: ")) == (2, True), refused
 
 
+def test_an_order_that_waits_speaks_of_no_terms(agreement: str, aurelia: Party) -> None:
+    waits = aurelia.do_as("liaison", "purge", "order", "--entry", "0", "--reason", "Order 12")
+    assert waits.code == 9
+    assert waits.out.endswith("Nothing was done yet. The other person gives the same command.\n")
+
+
 def test_an_object_is_deleted_and_shown_by_what_stays_of_it(agreement: str, aurelia: Party) -> None:
     held = aurelia.ask("object", "show", REPORT)
     purged = aurelia.ask("retention", "delete", REPORT[:16], "--reason", "Found to be \x1b[31mwrong.")

@@ -121,7 +121,9 @@ def describe_waiting_act(result: dict[str, Any]) -> str:
             f"recorded: {result['kind']} of {_about(result)} waits for {result['waits_for']}",
             *describe_approvals(result["approvals"]),
             *fields([("terms", result["terms"]), ("until", shorten_time(result["expires_at"]))], indent="  "),
-            "Nothing was signed yet. The other person reads the same terms and gives the same command.",
+            "Nothing was signed yet. The other person reads the same terms and gives the same command."
+            if result["terms"]
+            else "Nothing was done yet. The other person gives the same command.",
         ]
     )
 
