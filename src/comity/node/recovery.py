@@ -32,6 +32,7 @@ from comity.errors import (
     CorruptionError,
     LogMismatch,
     MalformedError,
+    MalformedNote,
     PeerUnreachable,
     RolledBack,
     TransitionError,
@@ -198,7 +199,10 @@ def _find_newest(node: Node, heads: Mapping[str, bytes]) -> tuple[_Known, list[_
                 for note in split_heads((node.folder / name).read_bytes())
             ]
     for name, data in heads.items():
-        given = [_verify_head(name, note, party=node.party, keys=keys) for note in split_heads(data)]
+        try:
+            given = [_verify_head(name, note, party=node.party, keys=keys) for note in split_heads(data)]
+        except MalformedNote as error:
+            raise MalformedNote(f"{name} is not a checkpoint as it was signed: {error}") from error
         if past := [item for item in given if item.checkpoint.origin in house]:
             raise LogMismatch(f"{name} is a checkpoint of {past[0].checkpoint.origin}, and this log is {node.origin}")
         found += given

@@ -347,7 +347,7 @@ def test_a_checkpoint_that_is_not_of_this_log_is_not_believed(world: World, fold
         "altered": good.replace(b"\n" + good.split(b"\n")[1] + b"\n", b"\n99\n", 1),
         "none": b"x",
     }[which]
-    with pytest.raises((LogMismatch, MalformedNote)):
+    with pytest.raises((LogMismatch, MalformedNote), match="given"):
         recover(world, heads={"given": note})
     with pytest.raises(RolledBack):
         open_node(folder)
