@@ -21,6 +21,7 @@ from comity.canonical import Json
 from comity.classification.lists import parse_subject_list
 from comity.classification.rules import RuleSet, convert_rules
 from comity.ids import Digest, Instant, PartyId, PersonId
+from comity.intake.article.mentions import Kind
 from comity.intake.formats import Format
 from comity.intake.listing import LISTING_EXTENSION
 from comity.letters.recall import Change
@@ -328,7 +329,7 @@ def _add_articles(world: World) -> None:
         text = _ARTICLE.format(number=number, more=more).encode()
         add_article(node, text, f"talks-{number}.txt", ArticlePlan(form=Format.TEXT))
         if number % 3 == 0:
-            articles.confirm(node, str(number + 1), (), all_of=articles.parse_kind("person"), by=_by(world))
+            articles.confirm(node, str(number + 1), (), all_of=Kind.PERSON, by=_by(world))
 
 
 def _take_files(world: World) -> None:

@@ -49,8 +49,7 @@ from comity.store.relations import RELATIONS, StoredEvent
 __all__ = ["Check", "Examination", "Finding", "Grade", "Progress", "examine_folder"]
 
 _HELD = 100
-"""Versions that are examined together; each can have a mebibyte.
-"""
+"""Versions that are examined together; each can have a mebibyte."""
 
 _MOST_NAMED = 20
 """Rows that are named of one kind of fault; the rest of them is counted."""
