@@ -414,7 +414,7 @@ def restore(node: Node, prefix: str, number: int, *, by: Actor, seen: int | None
         return _decide(act, by, article, wanted, Step.RESTORE, reason=None)
 
 
-def parse_kind(word: str, *, where: str) -> Kind:
+def parse_kind(word: str, *, where: str = "--all-of") -> Kind:
     """The kind of mention that the word names, said at the option `where`.
 
     Raises:

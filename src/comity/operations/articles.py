@@ -143,7 +143,7 @@ def confirm(node: Node, arguments: Arguments) -> Outcome:
             node,
             arguments.text("id"),
             parse_numbers(",".join(arguments.texts("numbers"))),
-            all_of=None if kind is None else articles.parse_kind(kind, where="--all-of"),
+            all_of=None if kind is None else articles.parse_kind(kind),
             by=read_actor(node, arguments),
             seen=arguments.optional_number("seen", most=_MOST_SEEN),
         )
