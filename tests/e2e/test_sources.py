@@ -39,7 +39,7 @@ from comity.node.parties import add_party, export_manifest
 from comity.node.people import Waiting
 from comity.node.soundness import Grade, examine_folder
 from comity.node.sources import Source, StoredSource
-from comity.node.steps import advance
+from comity.node.steps import advance, finish
 from comity.release.disclosure import EntryType
 from comity.sources import Drawn, pull_source
 from tests.e2e.conftest import PATIENCE
@@ -704,8 +704,8 @@ def test_a_page_that_was_asked_for_under_another_record_is_not_kept(world: World
     follow_source(world, "https://x.example/", make_record(types=("indicator",)))
     page = json.dumps({"objects": [make_object("a")]}).encode()
     with pytest.raises(NotFoundError):
-        sources.receive_from_source(node, before, page, position=START)
+        finish(sources.receive_in_steps(node, before, page, position=START))
     assert ids(node) == []
     sources.drop_source(node, "north", by=world.actor("borealia"))
     with pytest.raises(NotFoundError):
-        sources.receive_from_source(node, before, page, position=START)
+        finish(sources.receive_in_steps(node, before, page, position=START))

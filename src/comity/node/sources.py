@@ -37,7 +37,7 @@ from comity.node.node import Act, Node
 from comity.node.parts import Parts, ReadBundle
 from comity.node.people import Actor, Approved, Waiting, approve
 from comity.node.reading import read_in_steps
-from comity.node.steps import Steps, finish
+from comity.node.steps import Steps
 from comity.release.disclosure import EntryType, format_source_content
 from comity.release.receiving import find_unfit, restrict_received
 from comity.stix.labels import Label, make_tags
@@ -70,7 +70,6 @@ __all__ = [
     "read_authorization",
     "read_due_events",
     "read_progress",
-    "receive_from_source",
     "receive_in_steps",
 ]
 
@@ -211,22 +210,6 @@ def read_authorization(node: Node, source: StoredSource) -> str | None:
     if not fits or (source.scheme == "basic" and b":" not in data):
         raise ConfigError(f"{path} does not hold a credential in one line: USER:PASSWORD for basic, a token for bearer")
     return f"Basic {b64encode(data).decode()}" if source.scheme == "basic" else f"Bearer {data.decode()}"
-
-
-def receive_from_source(
-    node: Node,
-    source: Source,
-    data: bytes,
-    *,
-    position: Instant | None,
-    event: Event | None = None,
-    audiences: Audiences = NO_AUDIENCES,
-) -> Intake:
-    """What `receive_in_steps` comes to, with no turn for anybody else.
-
-    Raises: as it does.
-    """
-    return finish(receive_in_steps(node, source, data, position=position, event=event, audiences=audiences))
 
 
 def receive_in_steps(

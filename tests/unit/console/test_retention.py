@@ -9,7 +9,8 @@ import pytest
 from comity.agreement.people import Role
 from comity.node.explain import find_deleted
 from comity.node.retention import delete_due
-from comity.node.sources import find_source, receive_from_source
+from comity.node.sources import find_source, receive_in_steps
+from comity.node.steps import finish
 from comity.store import SqliteStore
 from tests.consoles import Browser, Desk, make_person
 from tests.sources import follow_source
@@ -142,7 +143,7 @@ def test_what_a_source_gave_leads_to_no_agreement(desk: Desk, world: World) -> N
     node = world.nodes["borealia"]
     follow_source(world, "https://x.example/")
     page = b'{"objects":[%s],"more":false}' % make_page_of("s")
-    assert receive_from_source(node, find_source(node, "north"), page, position=None).added
+    assert finish(receive_in_steps(node, find_source(node, "north"), page, position=None)).added
     world.tick(350 * DAY)
     delete_due(node)
     shown = visit(desk, Role.LEGAL).get(PAGE).text

@@ -16,8 +16,9 @@ from comity.node.follow import plan_pull
 from comity.node.journal import list_entries
 from comity.node.parties import add_party, export_manifest
 from comity.node.retention import delete_due
-from comity.node.sources import Source, find_source, receive_from_source
+from comity.node.sources import Source, find_source, receive_in_steps
 from comity.node.standing import Dossier
+from comity.node.steps import finish
 from comity.node.work import list_work, review_agreement
 from tests.sources import follow_source
 from tests.worlds import World, make_object
@@ -267,7 +268,7 @@ def test_what_a_source_gave_is_reviewed_and_deleted_by_its_own_record(world: Wor
     node = world.nodes["borealia"]
     assert isinstance(follow_source(world, "https://x.example/"), Source)
     page = json.dumps({"type": "bundle", "id": BUNDLE, "objects": [make_object("a")]}).encode()
-    assert receive_from_source(node, find_source(node, "north"), page, position=None).added
+    assert finish(receive_in_steps(node, find_source(node, "north"), page, position=None)).added
     world.tick(350 * DAY)
     (item,) = work(world, "borealia")
     assert (item.kind, item.agreement, item.title, item.party) == (
