@@ -11,7 +11,6 @@ written in numbers are read only as YYYY-MM-DD and DD.MM.YYYY: elsewhere nobody 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from itertools import islice, zip_longest
 from typing import Final, NamedTuple
 
 __all__ = ["Found", "find_dates", "find_days", "is_value"]
@@ -36,16 +35,21 @@ _WEEKDAY = rf"(?P<weekday>{'|'.join(_WEEKDAYS)})\b"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>(?:1[89]|20|21)\d\d)"
 
+_Forms = tuple[tuple[str, re.Pattern[str]], ...]
+"""In the order in which they are tried, each with the rule that it is; a form that matches has all of its parts."""
+
 
 def _form(rule: str, form: str) -> tuple[str, re.Pattern[str]]:
     return rule, re.compile(form, re.IGNORECASE | re.ASCII)
 
 
-_AT_NUMBER: Final = (
+_AT_YEARS: Final = (
     _form("day", rf"(?<![\w.-]){_YEAR}-(?P<number>\d\d)-{_DAY}(?![\d-])"),
+    _form("years", rf"(?<![\w.,-]){_YEAR}[-\u2013](?P<until>(?:1[89]|20|21)?\d\d)(?![\w-])"),
+)
+_AT_NUMBER: Final = (
     _form("day", rf"(?<![\w.-])(?P<day>\d{{1,2}})\.{_S}?(?P<number>\d{{1,2}})\.{_S}?{_YEAR}(?!\.?\d)"),
     _form("day", rf"(?<![\w,.-]){_DAY}{_S}(?:of{_S})?{_MONTH},?{_S}{_YEAR}\b"),
-    _form("years", rf"(?<![\w.,-]){_YEAR}[-\u2013](?P<until>(?:1[89]|20|21)?\d\d)(?![\w-])"),
     _form("day-of-year", rf"(?<![\w,.-]){_DAY}{_S}(?:of{_S})?{_MONTH}"),
     _form("ago", rf"(?<![\w,.-])(?P<count>\d{{1,3}}){_S}(?P<unit>day|week|month|year)s?{_S}ago\b"),
 )
@@ -69,7 +73,7 @@ _AT_COUNT: Final = (
         rf"(?P<count>{'|'.join(sorted(_COUNTS, key=len, reverse=True))}){_S}(?P<unit>day|week|month|year)s?{_S}ago\b",
     ),
 )
-_BY_WORD: Final[Mapping[str, tuple[tuple[str, re.Pattern[str]], ...]]] = {
+_BY_WORD: Final[Mapping[str, _Forms]] = {
     **dict.fromkeys(_NUMBERS, _AT_MONTH),
     **dict.fromkeys(_WEEKDAYS, _AT_WEEKDAY),
     **dict.fromkeys(("next", "last", "this", "coming", "past", "earlier", "later"), _AT_TURN),
@@ -163,21 +167,25 @@ def find_dates(
     day = date.fromisoformat(published) if published else None
     values, starts = words or _split(text)
     taken, last = list[Found](), 0
-    for index in [
-        index
-        for index, (word, after) in enumerate(zip_longest(values, islice(values, 1, None), fillvalue=""))
-        if word[0] <= "9" or (word in _BY_WORD and (word not in _NEEDS or after in _NEEDS[word]))
-    ]:
-        word, start, before = values[index], starts[index], values[index - 1] if index else ""
-        if start < last or (before in _ANY and word in _WEEKDAYS):
-            continue
-        forms = _AT_NUMBER if word[0] <= "9" else _BY_WORD[word]
-        if before in _BEFORE:
-            forms = (*forms, *(_AT_YEAR if word[0] <= "9" else _AT_MONTH_ALONE if word in _NUMBERS else ()))
-        if (found := _match(text, start, forms, day)) is not None:
+    for index in [index for index, word in enumerate(values) if word in _BY_WORD or word[0] <= "9"]:
+        found = _match(text, starts[index], _list_forms(values, index), day) if starts[index] >= last else None
+        if found is not None:
             taken.append(found)
             last = found.end
     return taken
+
+
+def _list_forms(values: Sequence[str], index: int) -> _Forms:
+    """The forms in which a date may begin with a word, by the words beside it."""
+    word, before = values[index], values[index - 1] if index else ""
+    if word[0] <= "9":
+        forms = _AT_YEARS if len(word) == 4 and word.isdigit() else _AT_NUMBER  # noqa: PLR2004 (digits of a year)
+        return forms + _AT_YEAR if before in _BEFORE else forms
+    if word in _NEEDS and (index + 1 == len(values) or values[index + 1] not in _NEEDS[word]):
+        return ()
+    if before in _ANY and word in _WEEKDAYS:
+        return ()
+    return _BY_WORD[word] + _AT_MONTH_ALONE if before in _BEFORE and word in _NUMBERS else _BY_WORD[word]
 
 
 def _split(text: str) -> tuple[list[str], list[int]]:
@@ -185,20 +193,21 @@ def _split(text: str) -> tuple[list[str], list[int]]:
     return [match[0].lower() for match in found], [match.start() for match in found]
 
 
-def _match(text: str, at: int, forms: tuple[tuple[str, re.Pattern[str]], ...], published: date | None) -> Found | None:
+def _match(text: str, at: int, forms: _Forms, published: date | None) -> Found | None:
     for rule, form in forms:
         match = form.match(text, at)
-        value = _read(rule, match, published) if match is not None else None
-        if match is not None and value is not None:
+        if match is None:
+            continue
+        parts: dict[str, str] = match.groupdict()
+        if (value := _read(rule, parts, published)) is not None:
             end = match.end()
             # The full stop after a month that is no short form ends the sentence.
-            whole = text[end - 1] == "." and (match.groupdict().get("month") or "").lower() in _MONTHS
+            whole = text[end - 1] == "." and parts.get("month", "").lower() in _MONTHS
             return Found(at, end - 1 if whole else end, value, rule)
     return None
 
 
-def _read(rule: str, match: re.Match[str], published: date | None) -> str | None:
-    parts = {name: text for name, text in match.groupdict().items() if text is not None}
+def _read(rule: str, parts: Mapping[str, str], published: date | None) -> str | None:
     month = _NUMBERS.get(parts.get("month", "").lower(), 0) or int(parts.get("number", "0"))
     year = int(parts.get("year", "0"))
     if rule == "day":

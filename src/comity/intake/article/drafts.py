@@ -17,7 +17,7 @@ A draft is no fact: only what a person confirms is put into a report (`assembly`
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from comity.canonical import Json
 from comity.ids import ObjectId
@@ -50,8 +50,7 @@ _ADDRESSES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """An object that an article would become, and what to know before it is confirmed.
 
     `key` names it within its article, and stays the same when the article is read again by the same rules.
@@ -150,6 +149,9 @@ class Drafting:
 
     def add_person(self, person: Person) -> str:
         """The identity of a person, with the office as a role."""
+        key = f"person/{person.name}/{person.office}/{person.state}"
+        if key in self.drafts:
+            return key
         role = person.office
         if role and person.state:
             role = f"{role} of {self.rules.names.get(person.state, person.state)}"
@@ -158,7 +160,6 @@ class Drafting:
             properties["roles"] = [role]
         notes = tuple(f"also written {spelling}" for spelling in person.spellings)
         title = f"{person.name}, {role}" if role else person.name
-        key = f"person/{person.name}/{person.office}/{person.state}"
         return self._add("identity", Kind.PERSON, key, title, properties, notes=notes)
 
     def add_observable(self, found: Observable) -> str:

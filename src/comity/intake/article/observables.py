@@ -41,6 +41,12 @@ _PHONE = re.compile(
 )
 _DEFANGED = re.compile(r"[\[({](?:\.|dot)[\])}]|\[\.|\.\]", re.IGNORECASE)
 _ANY_DOT = re.compile(_DOT, re.IGNORECASE)
+_ANY_AT = re.compile(_AT, re.IGNORECASE)
+# Read from the right to the left.
+_LABEL_BACK = re.compile(r"[\w-]++")
+_USER_BACK = re.compile(r"[A-Za-z0-9_.+%-]++", re.IGNORECASE)
+_MOST_BACK = 65
+"""Characters: one more than a label or the name of a mailbox has."""
 _BRACKETS: Final = frozenset("[](){}")
 _DIGITS = re.compile(r"\d")
 _WORDS = re.compile(r"[A-Za-z]+")
@@ -148,15 +154,28 @@ def _is_name(name: str) -> bool:
 
 
 def _find_emails(text: str, _: Rules) -> Iterator[Observable]:
-    for match in _EMAIL.finditer(text):
+    for match in _match_around(text, _ANY_AT, _USER_BACK, _EMAIL):
         host = _refang(match["host"])
         user = match["user"]
         if _is_name(host) and not user.startswith(".") and not user.endswith(".") and ".." not in user:
             yield Observable(match.start(), match.end(), "email", f"{user}@{host.lower()}")
 
 
+def _match_around(
+    text: str, marks: re.Pattern[str], back: re.Pattern[str], form: re.Pattern[str]
+) -> Iterator[re.Match[str]]:
+    """What `form.finditer` gives, found by what must stand behind its first run of characters, which `back` reads."""
+    done = 0
+    for mark in marks.finditer(text):
+        run = back.match(text[max(done, mark.start() - _MOST_BACK) : mark.start()][::-1])
+        match = form.match(text, mark.start() - run.end()) if run is not None else None
+        if match is not None:
+            done = match.end()
+            yield match
+
+
 def _find_names(text: str, rules: Rules) -> Iterator[Observable]:
-    for match in _NAME.finditer(text):
+    for match in _match_around(text, _ANY_DOT, _LABEL_BACK, _NAME):
         written = match["host"]
         name = _refang(written).lower()
         top = name.rpartition(".")[2]
@@ -252,7 +271,7 @@ def _find_phones(text: str, _: Rules) -> Iterator[Observable]:
 
 _FINDERS: Final[tuple[tuple[re.Pattern[str], Callable[[str, Rules], Iterator[Observable]]], ...]] = (
     (re.compile("//"), _find_urls),
-    (re.compile(_AT, re.IGNORECASE), _find_emails),
+    (_ANY_AT, _find_emails),
     (re.compile(rf"{_DOT}[^\W_]", re.IGNORECASE), _find_names),
     (_V4, _find_v4),
     (re.compile(r":[0-9a-fA-F:\]]"), _find_v6),

@@ -12,7 +12,6 @@ this article alone. That two articles speak of one person is for people to say.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import compress
 from typing import NamedTuple
 
@@ -46,8 +45,7 @@ class Named(NamedTuple):
     """Whom it names: the place in the list of persons."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(NamedTuple):
     """A person of one article."""
 
     name: str
@@ -295,12 +293,13 @@ def _join(namer: Namer, named: Sequence[Named]) -> tuple[list[Person], list[Name
         name = namer.read_text(one.first, one.last)
         surname = fold(namer.read_text(one.surname, one.last))
         whole = one.surname > one.first
-        rivals = alike.get((surname, _sound(name) if whole else ""), [])[:_MOST_ALIKE]
+        sound = _sound(name)
+        rivals = alike.get((surname, sound if whole else ""), [])[:_MOST_ALIKE]
         known = next((place for place in rivals if not whole or _is_same(persons[place], one, name)), None)
         if known is None:
             persons.append(Person(name=name, office=one.office, state=one.state, spellings=()))
             known = len(persons) - 1
-            for key in {(surname, ""), (surname, _sound(name))}:
+            for key in {(surname, ""), (surname, sound)}:
                 alike.setdefault(key, []).append(known)
         else:
             persons[known] = _add(persons[known], one, name, whole=whole)
@@ -324,7 +323,7 @@ def _add(person: Person, one: Named, name: str, *, whole: bool) -> Person:
     spellings = person.spellings
     if whole and name != person.name and name not in spellings and len(spellings) < _MOST_ALIKE:
         spellings = (*spellings, name)
-    return replace(person, office=person.office or one.office, state=person.state or one.state, spellings=spellings)
+    return person._replace(office=person.office or one.office, state=person.state or one.state, spellings=spellings)
 
 
 def _find_again(scene: Scene, namer: Namer, persons: Sequence[Person], named: Sequence[Named]) -> Iterator[Named]:

@@ -219,7 +219,7 @@ def warn_corrected(reviewed: Sequence[Reviewed], drafts: Mapping[str, Draft], ru
     """The drafts as they are corrected, with the special categories that what people put into them may hold."""
     before = {each.item.draft.key: each.item.draft.properties for each in reviewed}
     return {
-        key: replace(draft, warnings=tuple(sorted({*draft.warnings, *find_special(said, rules)})))
+        key: draft._replace(warnings=tuple(sorted({*draft.warnings, *find_special(said, rules)})))
         for key, draft in drafts.items()
         for said in [[text for name, text in draft.properties.items() if before[key].get(name) != text]]
     }
@@ -248,7 +248,7 @@ def _rename(each: Reviewed, names: Mapping[str, str]) -> Reviewed:
     if draft.type == "note":
         said = str(draft.properties.get("abstract", ""))
         properties["abstract"] = names[before] + said.removeprefix(before)
-    return replace(each, item=replace(each.item, draft=replace(draft, properties=properties)))
+    return replace(each, item=replace(each.item, draft=draft._replace(properties=properties)))
 
 
 def _revise(each: Reviewed, by_number: Mapping[int, Reviewed], stances: Mapping[str, str]) -> Draft:
@@ -271,7 +271,7 @@ def _revise(each: Reviewed, by_number: Mapping[int, Reviewed], stances: Mapping[
         who = str(listed[0]) if isinstance(listed, list) and "speaker" in said else before
         properties["abstract"] = f"{who}: {stances.get(said.get('stance', ''), means)}"
     names = ("corrected", draft.names[0], *draft.names[1:]) if is_shared(draft) else draft.names
-    return replace(draft, properties=properties, refers=refers, names=names)
+    return draft._replace(properties=properties, refers=refers, names=names)
 
 
 def _name_properties(object_type: str, said: Mapping[str, str]) -> dict[str, Json]:

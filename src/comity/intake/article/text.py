@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 from comity.canonical import sha256_digest
 from comity.errors import MalformedArticle, MalformedRequest
 from comity.ids import Digest, Instant
-from comity.intake.article.dates import find_days
+from comity.intake.article.dates import Found, find_days
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -282,9 +282,10 @@ def split_layout(text: str, blocks: Sequence[Span], source: Source) -> Layout:
         return Layout(
             title=None, caption=None, paragraphs=(), published=None, published_at=None, publisher=None, url=url
         )
-    head, rest = _split_head(text, blocks)
-    title, lines = head[0], head[1:]
-    published, published_at, publisher = _read_head(text, lines)
+    lines = _Lines(text)
+    head, rest = _split_head(lines, blocks)
+    title = head[0]
+    published, published_at, publisher = _read_head(lines, head[1:])
     caption = None
     if rest and len(rest) > 1 and published is not None and _is_caption(text[rest[0].start : rest[0].end]):
         caption, rest = rest[0], rest[1:]
@@ -330,67 +331,75 @@ def _skip_space(text: str, at: int) -> int:
     return at
 
 
-def _split_head(text: str, blocks: Sequence[Span]) -> tuple[list[Span], Sequence[Span]]:
+class _Lines(dict[Span, list[Found]]):
+    """The days that lines of a text name in full, worked out when a line is first asked for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+    def __missing__(self, line: Span) -> list[Found]:
+        self[line] = days = find_days(self.text[line.start : line.end])
+        return days
+
+    def list_inside(self, block: Span) -> list[Span]:
+        """The lines of a block with anything in them, without white space around them."""
+        found = list[Span]()
+        for start, end in (line.span() for line in _LINE.finditer(self.text, block.start, block.end)):
+            whole = self.text[start:end]
+            if bare := whole.strip():
+                first = start + len(whole) - len(whole.lstrip())
+                found.append(Span(first, first + len(bare)))
+        return found
+
+
+def _split_head(lines: _Lines, blocks: Sequence[Span]) -> tuple[list[Span], Sequence[Span]]:
     """The lines of the head, the title first, and the blocks after it; the head ends before the first paragraph."""
     first, *others = blocks
-    if len(others) > 1 and _LABEL.fullmatch(text, first.start, first.end) is not None:
-        return _split_head(text, others)
-    lines = _list_lines(text, first)
-    short = [line for line in lines if line.end - line.start <= _MAX_HEAD_LINE]
-    if len(lines) > 1 and (
-        len(short) < len(lines) or any(text[one.start : one.end].endswith(".") for one in lines[1:])
-    ):
+    if len(others) > 1 and _LABEL.fullmatch(lines.text, first.start, first.end) is not None:
+        return _split_head(lines, others)
+    inside = lines.list_inside(first)
+    short = [line for line in inside if line.end - line.start <= _MAX_HEAD_LINE]
+    if len(inside) > 1 and (len(short) < len(inside) or any(lines.text[one.end - 1] == "." for one in inside[1:])):
         return [first], others  # a title of several lines
-    if len(lines) > 1 and not any(find_days(text[one.start : one.end]) for one in lines[1:]):
-        return _read_lines(text, [first], others)
-    return _read_lines(text, lines, others)
+    if len(inside) > 1 and not any(lines[one] for one in inside[1:]):
+        return _read_lines(lines, [first], others)
+    return _read_lines(lines, inside, others)
 
 
-def _read_lines(text: str, head: list[Span], others: Sequence[Span]) -> tuple[list[Span], Sequence[Span]]:
+def _read_lines(lines: _Lines, head: list[Span], others: Sequence[Span]) -> tuple[list[Span], Sequence[Span]]:
     """The head with the lines of day, author and publisher that follow; one part may stand before the day."""
     for index, block in enumerate(others[:2]):
-        inside = _list_lines(text, block)
-        if not all(_is_head_line(text[line.start : line.end]) for line in inside):
-            following = _list_lines(text, others[index + 1]) if index == 0 and len(others) > 2 else []  # noqa: PLR2004
-            if len(following) == 1 and _is_day_line(text[following[0].start : following[0].end]):
+        inside = lines.list_inside(block)
+        if not all(_is_head_line(lines, line) for line in inside):
+            following = lines.list_inside(others[index + 1]) if index == 0 and len(others) > 2 else []  # noqa: PLR2004
+            if len(following) == 1 and _is_head_line(lines, following[0]) and lines[following[0]]:
                 return [*head, *following], [block, *others[2:]]
             return head, others[index:]
         head = [*head, *inside]
     return head, others[2:]
 
 
-def _list_lines(text: str, block: Span) -> list[Span]:
-    found = [Span(*line.span()) for line in _LINE.finditer(text, block.start, block.end)]
-    return [_strip(text, line) for line in found if text[line.start : line.end].strip()]
-
-
-def _strip(text: str, span: Span) -> Span:
-    part = text[span.start : span.end]
-    return Span(span.start + len(part) - len(part.lstrip()), span.end - len(part) + len(part.rstrip()))
-
-
-def _is_head_line(line: str) -> bool:
-    if len(line) > _MAX_HEAD_LINE or line.endswith((":", "?", "!", ".")) or '"' in line or "://" in line:
+def _is_head_line(lines: _Lines, span: Span) -> bool:
+    """A short line that is a day with little else, an author's, or no sentence."""
+    if span.end - span.start > _MAX_HEAD_LINE:
         return False
-    if days := find_days(line):
+    line = lines.text[span.start : span.end]
+    if line.endswith((":", "?", "!", ".")) or '"' in line or "://" in line:
+        return False
+    if days := lines[span]:
         beside = line[: days[0].start] + line[days[-1].end :]
         return len(beside.split()) <= _MAX_BESIDE_DAY
     return _BYLINE.fullmatch(line) is not None or not line.endswith(_ENDS)
 
 
-def _is_day_line(line: str) -> bool:
-    """A line with a day in full and little else."""
-    return _is_head_line(line) and bool(find_days(line))
-
-
-def _read_head(text: str, lines: Sequence[Span]) -> tuple[str | None, Span | None, str | None]:
+def _read_head(lines: _Lines, spans: Sequence[Span]) -> tuple[str | None, Span | None, str | None]:
     """The day of publication, its place, and the publisher: a line that is no date and no author's."""
     published: str | None = None
     published_at: Span | None = None
     names = list[str]()
-    for span in lines:
-        line = text[span.start : span.end]
-        days = find_days(line)
+    for span in spans:
+        line, days = lines.text[span.start : span.end], lines[span]
         if days and published is None:
             published, published_at = days[0].value, Span(span.start + days[0].start, span.start + days[0].end)
         elif not days and _BYLINE.fullmatch(line) is None and not _POSTED.match(line):

@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 _WORD = re.compile(r"\w++")
+_WORDS = re.compile(r"(\w++)")
+_PLAIN: Final = frozenset([" ", ", ", ". ", "'", "-"])
+"""Most of what stands between words; there is no white space in it to be made one space."""
 _SPACE = re.compile(r"\s+")
 _MAX_GAP = 4
 """Characters between two words of a phrase: a break of a line with an indent has more, and is no phrase."""
@@ -168,14 +171,13 @@ def fold(text: str) -> str:
 def split_words(text: str) -> Words:
     """The words of a text with their places."""
     folded = fold(text)
-    values: list[str] = _WORD.findall(folded)
-    first, *between = _WORD.split(folded)
+    # What stands before the first word, the word, what stands behind it, the second word, …
+    parts: list[str] = _WORDS.split(folded)
     # The places in turn: where the first word begins, where it ends, where the second begins, …
-    lengths = chain([len(first)], chain.from_iterable(zip(map(len, values), map(len, between), strict=True)))
-    places = list(accumulate(lengths))
+    places = list(accumulate(map(len, parts)))
     starts = places[:-1:2]
-    gaps = [gap if gap == " " else _SPACE.sub(" ", gap) for gap in between]
-    return Words(text, folded, values, starts, places[1::2], gaps, [text[start].isupper() for start in starts])
+    gaps = [gap if gap in _PLAIN else _SPACE.sub(" ", gap) for gap in parts[2::2]]
+    return Words(text, folded, parts[1::2], starts, places[1::2], gaps, [text[start].isupper() for start in starts])
 
 
 def find_hits(words: Words, lexicon: Lexicon) -> list[Hit]:
