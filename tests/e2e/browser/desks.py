@@ -46,6 +46,7 @@ from tests.e2e.conftest import PATIENCE
 from tests.worlds import World, make_object, object_id
 
 __all__ = [
+    "ARTICLE",
     "EVIL",
     "PAGES",
     "RIGHT_TO_LEFT",

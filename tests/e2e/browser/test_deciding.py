@@ -2,16 +2,19 @@
 """What a colleague began is read and decided on by browser, on a telephone, in the dark and without scripts."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from comity.agreement.people import Person, Role
+from comity.intake.formats import Format
 from comity.node import agree
+from comity.node.articles import ArticlePlan, add_article
 from comity.node.correspond import export_messages
 from comity.node.people import Waiting
-from tests.e2e.browser.desks import ServedDesk, ask_and_recall
+from tests.e2e.browser.desks import ARTICLE, ServedDesk, ask_and_recall
 from tests.e2e.browser.looking import Look, View, open_page
 from tests.worlds import World, make_object, object_id
 
@@ -42,6 +45,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, messages: Path) -> Iterator[S
         assert isinstance(agree.propose(world.nodes["aurelia"], world.terms(title=title), by=by), Waiting)
         world.tick()
     ask_and_recall(world, question="Was it seen after May?", reason="The source was not reliable.")
+    add_article(world.nodes["aurelia"], ARTICLE.encode(), "talks.txt", ArticlePlan(form=Format.TEXT))
     unsent = world.propose("borealia", world.terms(giver="borealia", receivers=("aurelia",), title="Letters by hand"))
     assert isinstance(unsent, agree.Recorded)
     messages.write_bytes(export_messages(world.nodes["borealia"], unsent.event.agreement))
@@ -198,3 +202,18 @@ def test_what_a_partner_recalled_is_kept_from_where_work_leads(look: Look) -> No
     assert page.get_by_role("button", name="Keep it").count() == 0
     page.get_by_role("link", name="All recalls").click()
     assert look.find_overflow() == []
+
+
+def test_an_article_is_deleted_and_its_text_is_in_no_page(look: Look) -> None:
+    page = look.page
+    look.go("/articles")
+    page.get_by_role("link", name="Lucent and Norrhaven talk").click()
+    page.get_by_role("link", name="Delete the article, its text and its drafts, for good").click()
+    sees(page, "It cannot be taken back.")
+    assert look.find_overflow() == []
+    there = page.url
+    page.get_by_label("Why it is deleted, for this party's own record").fill("Taken in by mistake.")
+    press(page, "Delete the article for good")
+    sees(page, "Deleted, and on record.")
+    assert page.get_by_role("link", name="Lucent and Norrhaven talk").count() == 0
+    assert page.request.get(there).status == HTTPStatus.NOT_FOUND
