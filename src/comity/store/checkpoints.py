@@ -4,6 +4,7 @@
 It has a connection of its own and writes nothing but what is committed. It begins when the log has become so long that
 copying is worth it, and stops nobody: what other connections do meanwhile goes on, and where another process copies
 already there is nothing to do. The log begins again from its start when all of it was copied and nobody reads in it.
+It rests after each copy: else, once the log is long, it would wake for every commit, and both would wait for one disk.
 
 Where that does not come about by itself, because commits follow upon one another without a pause, `Checkpoints.note`
 copies the rest itself, after the commit that made the log too long and before the act goes on: so it has a bound.
@@ -23,6 +24,9 @@ _WORTH_PAGES = 1_000
 _MOST_PAGES = 25_000
 """About a hundred megabytes; what one act writes comes on top."""
 
+_REST = 0.1
+"""Seconds between two copies by the thread."""
+
 _log = logging.getLogger("comity.store")
 
 
@@ -33,7 +37,7 @@ class Checkpoints:
         self._path = path
         self._thread: threading.Thread | None = None
         self._due = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._copying = threading.Lock()
 
     def note(self, connection: apsw.Connection, _: str, pages: int) -> int:
@@ -43,7 +47,8 @@ class Checkpoints:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="comity-checkpoints", daemon=True)
             self._thread.start()
-        self._due.set()
+        if not self._due.is_set():
+            self._due.set()
         if pages >= _MOST_PAGES:
             with self._copying:
                 _copy_log(connection)
@@ -57,7 +62,7 @@ class Checkpoints:
 
     def close(self) -> None:
         """Stop, when what is being copied is done; safe to call twice."""
-        self._stopping = True
+        self._stopping.set()
         self._due.set()
         if self._thread is not None:
             self._thread.join()
@@ -67,12 +72,10 @@ class Checkpoints:
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             connection.execute("PRAGMA synchronous=FULL")
-            while True:
-                self._due.wait()
+            while self._due.wait() and not self._stopping.is_set():
                 self._due.clear()
-                if self._stopping:
-                    return
                 self._copy(connection)
+                self._stopping.wait(_REST)
         finally:
             connection.close()
 

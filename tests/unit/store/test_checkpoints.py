@@ -4,6 +4,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -64,6 +65,28 @@ def test_what_is_committed_gets_into_the_file_beside_the_acts(store: SqliteStore
     assert wal_size(tmp_path) < before * 1.2
     store.close()
     assert not thread.is_alive()
+
+
+def test_the_thread_rests_between_two_copies_and_leaves_nothing(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = list[float]()
+    copy = checkpoints.Checkpoints._copy
+
+    def note_and_copy(self: checkpoints.Checkpoints, connection: apsw.Connection) -> None:
+        begun.append(time.monotonic())
+        copy(self, connection)
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "_copy", note_and_copy)
+    fill(store, 2_000)
+    deadline = time.monotonic() + 60
+    while len(begun) < 4 and time.monotonic() < deadline:
+        fill(store, 1)  # the log is long, and each of these makes it longer
+        if len(begun) == 1:
+            fill(store, 1_000)
+    wait_until_copied(store)
+    assert len(begun) >= 4
+    assert all(later - earlier >= checkpoints._REST for earlier, later in pairwise(begun))
 
 
 def test_a_small_log_starts_no_thread(store: SqliteStore) -> None:
