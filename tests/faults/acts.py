@@ -42,6 +42,7 @@ from comity.node.reports import ReportPlan, make_report
 from comity.node.requests import Sent, send_request, withdraw_request
 from comity.node.retraction import retract
 from comity.node.rotation import name_tls_keys, renew_manifest, rotate_keys
+from comity.node.steps import finish
 from comity.node.witness import add_checkpoint
 from comity.release.delivery import Shown, find_sizes, verify_next
 from comity.signing import Role as KeyRole
@@ -522,7 +523,7 @@ ACTS = (
     Act(
         name="delete an article",
         prepare=article_confirmed,
-        run=lambda world, _: delete_article(node(world), "1", reason="by mistake", by=world.actor("aurelia")),
+        run=lambda world, _: finish(delete_article(node(world), "1", reason="by mistake", by=world.actor("aurelia"))),
         spares=True,
     ),
     Act(

@@ -3,13 +3,13 @@
 
 One act puts on record who did it and why, and takes all of it out of the store. What was made of it stays: these are
 objects, and `node.retention` deletes them. What people wrote in the acts before (a correction, a reason) is in the
-content of their entries, which `node.purge` takes out; which entries these are is said.
+content of their entries, which `node.purge` takes out; which entries these are is said. The log is looked through for
+them before the act, with turns for others; the act itself looks at what came since.
 
 The same bytes can be taken in again, as another article. The number is given to no other one, so that who saw the one
 that is gone decides on nothing else by it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,14 +23,16 @@ from comity.node.classify import record
 from comity.node.node import Node
 from comity.node.people import Actor, Approved, Waiting, act_alone, normalise_text
 from comity.node.retention import finish_deletions
+from comity.node.steps import Steps
 from comity.release.classification import ClassificationChange
-from comity.store import Transaction, articles
+from comity.store import Transaction, articles, log, purges
 from comity.store.articles import Counts, StoredArticle
 from comity.store.waivers import find_contents
 
 __all__ = ["DeletedArticle", "delete_article"]
 
 _MOST_REASON: Final = 2_000
+_ENTRIES_AT_ONCE: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class DeletedArticle:
 
 def delete_article(
     node: Node, prefix: str, *, reason: str, by: Actor, seen: int | None = None, made: str | None = None
-) -> DeletedArticle | Waiting | Refusal:
+) -> Steps[DeletedArticle | Waiting | Refusal]:
     """The article of that number, or whose digest begins so, which is in no table any more.
 
     `seen` is how many decisions on its drafts the person saw, and `made` when its report was made last by what the
@@ -64,11 +66,16 @@ def delete_article(
     said = normalise_text(reason, most=_MOST_REASON, where="--reason")
     if isinstance(refused := act_alone(by, ClassificationChange.DELETE_ARTICLE), Refusal):
         return refused
+    with node.store.read() as transaction:
+        meant = find_article(transaction, prefix)
+        _check_seen(meant, count_states(transaction, meant), seen=seen, made=made)
+    worded, searched = yield from _search_log(node, meant)
     with node.act() as act:
-        article = find_article(act.transaction, prefix)
+        article = find_article(act.transaction, str(meant.number))
         counts = count_states(act.transaction, article)
         _check_seen(article, counts, seen=seen, made=made)
-        entries = tuple(_find_worded(act.transaction, article))
+        worded += _find_worded(act.transaction, article, searched, act.position)
+        entries = purges.find_opened(act.transaction, worded)  # the others were purged meanwhile
         drafts = counts.open + counts.confirmed + counts.struck
         done = record(
             act,
@@ -92,11 +99,25 @@ def _check_seen(article: StoredArticle, counts: Counts, *, seen: int | None, mad
         raise ConflictError("its report was made since you looked: look at it again")
 
 
-def _find_worded(transaction: Transaction, article: StoredArticle) -> Iterator[int]:
-    """The entries of the log about the article that hold what a person wrote, but for why it was deleted before."""
-    for position, content in find_contents(transaction, f'"article":"{article.digest}"'.encode()):
-        if _has_words(content):
-            yield position
+def _search_log(node: Node, article: StoredArticle) -> Steps[tuple[list[int], int]]:
+    """The entries that hold words about it, and how many were looked at: all but those of the moment."""
+    found, searched = list[int](), 0
+    while True:
+        with node.store.read() as transaction:
+            size = log.count_entries(transaction)
+            stop = min(searched + _ENTRIES_AT_ONCE, size)
+            found += _find_worded(transaction, article, searched, stop)
+        searched = stop
+        if searched == size:
+            return found, searched
+        yield
+
+
+def _find_worded(transaction: Transaction, article: StoredArticle, start: int, stop: int) -> list[int]:
+    """The entries at start ≤ p < stop that hold what a person wrote about it, but for why it was deleted before."""
+    text = f'"article":"{article.digest}"'.encode()
+    found = find_contents(transaction, text, start=start, stop=stop)
+    return [position for position, content in found if _has_words(content)]
 
 
 def _has_words(content: bytes) -> bool:

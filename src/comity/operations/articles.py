@@ -221,9 +221,12 @@ def make(node: Node, arguments: Arguments) -> Outcome:
             )
 
 
-def delete(node: Node, arguments: Arguments) -> Outcome:
-    """An article that is kept no more; with `seen` and `made` as in `make`, only if it is as it was seen."""
-    deleted = articledeletion.delete_article(
+async def delete(node: Node, arguments: Arguments) -> Outcome:
+    """An article that is kept no more; with `seen` and `made` as in `make`, only if it is as it was seen.
+
+    Partners are answered while the log is looked through.
+    """
+    steps = articledeletion.delete_article(
         node,
         arguments.text("id"),
         reason=arguments.text("reason"),
@@ -231,12 +234,15 @@ def delete(node: Node, arguments: Arguments) -> Outcome:
         seen=arguments.optional_number("seen", most=_MOST_SEEN),
         made=arguments.optional("made"),
     )
-    match deleted:
+    while (done := advance(steps)) is None:
+        await asyncio.sleep(0)
+        require_present(node, arguments)
+    match done.result:
         case Refusal() as refused:
             return conclude_refused(refused)
         case Waiting() as waiting:
             return conclude_waiting(waiting)
-        case articledeletion.DeletedArticle(article=article, counts=counts):
+        case articledeletion.DeletedArticle(article=article, counts=counts) as deleted:
             return Outcome(
                 result={
                     "number": article.number,

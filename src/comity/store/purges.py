@@ -14,7 +14,7 @@ from comity.store.deletions import mark_unfinished
 from comity.store.parties import read_meta, write_meta
 from comity.store.transaction import Transaction
 
-__all__ = ["delete_openings", "read_opened", "read_terms_of", "sweep_listings"]
+__all__ = ["delete_openings", "find_opened", "read_opened", "read_terms_of", "sweep_listings"]
 
 _UNSWEPT = "listings-unswept"
 
@@ -46,6 +46,15 @@ def read_terms_of(transaction: Transaction, agreement: AgreementId) -> frozenset
     """The hash of every version of the agreement on record."""
     rows = transaction.rows("SELECT hash FROM terms WHERE agreement = ?", (agreement,))
     return frozenset(Digest(row[0]) for row in rows)
+
+
+def find_opened(transaction: Transaction, positions: Collection[int]) -> tuple[int, ...]:
+    """Those of the positions whose entries have their content, in order."""
+    rows = transaction.rows(
+        "SELECT position FROM log_opening WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position",
+        (json.dumps(sorted(positions)),),
+    )
+    return tuple(int(row[0]) for row in rows)
 
 
 def delete_openings(transaction: Transaction, positions: Collection[int]) -> int:

@@ -2,6 +2,7 @@
 """Shell: disclosures of partners that people of this party let stand without receipts."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from comity.ids import Instant, PartyId
 from comity.store import receipts
@@ -10,6 +11,8 @@ from comity.store.transaction import Transaction
 __all__ = ["Waiver", "add_waiver", "count_waived", "find_contents", "list_waivers", "read_reached"]
 
 _COLUMNS = "giver, first, through, at, entry"
+_NEVER: Final = 2**63 - 1
+"""No entry has a position as high."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +65,16 @@ def count_waived(transaction: Transaction, giver: PartyId, *, through: int) -> i
     return len(waived) - (0 if row is None else int(row[0]))
 
 
-def find_contents(transaction: Transaction, text: bytes) -> list[tuple[int, bytes]]:
-    """Position and content of every log entry in the content of which `text` stands."""
+def find_contents(
+    transaction: Transaction, text: bytes, *, start: int = 0, stop: int = _NEVER
+) -> list[tuple[int, bytes]]:
+    """Position and content of every log entry in the content of which `text` stands; those at start ≤ p < stop."""
     return [
         (position, bytes(content))
         for position, content in transaction.rows(
-            "SELECT position, content FROM log_opening WHERE instr(content, ?) > 0 ORDER BY position", (text,)
+            "SELECT position, content FROM log_opening WHERE position >= ? AND position < ? AND instr(content, ?) > 0"
+            " ORDER BY position",
+            (start, stop, text),
         )
     ]
 

@@ -17,9 +17,9 @@ from comity.classification.rules import RuleSet, convert_rules
 from comity.console.app import ConsoleApp
 from comity.console.visit import Visit
 from comity.ids import PersonId
-from comity.node import invitations, people, sessions
+from comity.node import articledeletion, invitations, people, sessions
 from comity.node.agree import Recorded
-from comity.node.articles import list_articles
+from comity.node.articles import ArticlePlan, add_article, list_articles
 from comity.node.correspond import export_messages
 from comity.node.lists import list_lists
 from comity.node.node import Node
@@ -222,6 +222,17 @@ def test_who_is_shut_out_while_an_article_is_read_brings_none(world: World, desk
     text = b"Aurelia and Borealia said so on 3 May 2014. " * 2_000
     assert ask_shut_out(world, desk, "article.add", {"data": encode(text), "name": "long.txt", "format": "text"}) == 4
     assert list_articles(world.nodes["aurelia"], last=10) == []
+
+
+def test_who_is_shut_out_while_the_log_is_looked_through_deletes_no_article(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = world.nodes["aurelia"]
+    monkeypatch.setattr(articledeletion, "_ENTRIES_AT_ONCE", 1)
+    add_article(node, b"Aurelia and Borealia said so on 3 May 2014.", "short.txt", ArticlePlan())
+    world.sign_all(world.terms())
+    assert ask_shut_out(world, desk, "article.delete", {"id": "1", "reason": "By mistake."}) == 4
+    assert len(list_articles(node, last=10)) == 1
 
 
 def test_who_is_shut_out_while_messages_are_imported_records_none(world: World, desk: Desk) -> None:

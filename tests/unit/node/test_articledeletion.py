@@ -19,12 +19,16 @@ from comity.ids import Instant
 from comity.node import articledeletion, articles, retention
 from comity.node.articledeletion import DeletedArticle, delete_article
 from comity.node.articles import show_article
+from comity.node.node import Node
 from comity.node.people import list_matters
 from comity.node.reports import make_report
 from comity.node.soundness import examine_folder
+from comity.node.steps import Steps, advance, finish
 from comity.node.work import list_work
-from comity.store import people
+from comity.store import Transaction, people, purges
+from comity.store.articles import StoredArticle
 from comity.store.sqlite import SqliteStore
+from comity.store.waivers import find_contents
 from tests.unit.node.test_articles import OTHER, SAID, A, add, confirm, correct, count, findings, make
 from tests.worlds import World
 
@@ -41,7 +45,7 @@ WORDS = (b"Quarkwright", b"would pay", b"Norrhaven")
 
 def delete(world: World, article: str = "1", *, role: Role = Role.LEGAL, reason: str = "by mistake") -> DeletedArticle:
     world.tick()
-    done = delete_article(world.nodes[A], article, reason=reason, by=world.actor(A, role))
+    done = finish(delete_article(world.nodes[A], article, reason=reason, by=world.actor(A, role)))
     assert isinstance(done, DeletedArticle), done
     return done
 
@@ -114,7 +118,7 @@ def test_it_is_there_for_nobody_any_more(world: World) -> None:
             lambda name=name: articles.strike(node, name, [1], by=by),
             lambda name=name: articles.correct(node, name, 1, "x", by=by),
             lambda name=name: make_report(node, name, SAID, by=by),
-            lambda name=name: delete_article(node, name, reason="again", by=by),
+            lambda name=name: finish(delete_article(node, name, reason="again", by=by)),
         ):
             with pytest.raises(NotFoundError, match="no article is kept"):
                 act()
@@ -196,7 +200,7 @@ def test_who_has_no_role_for_it_deletes_nothing(world: World, role: Role) -> Non
     add(world)
     register(world, role)
     before = counts(world), count(world, "log_entry")
-    assert isinstance(delete_article(world.nodes[A], "1", reason="r", by=world.actor(A, role)), Refusal)
+    assert isinstance(finish(delete_article(world.nodes[A], "1", reason="r", by=world.actor(A, role))), Refusal)
     assert (counts(world), count(world, "log_entry")) == before
 
 
@@ -204,7 +208,7 @@ def test_one_that_is_not_named_is_not_deleted(world: World) -> None:
     """A variable of a shell that is not set, say, where there is one article alone."""
     add(world)
     with pytest.raises(NotFoundError):
-        delete_article(world.nodes[A], "", reason="r", by=world.actor(A))
+        finish(delete_article(world.nodes[A], "", reason="r", by=world.actor(A)))
     assert counts(world)[0] == 1
 
 
@@ -212,7 +216,7 @@ def test_one_that_is_not_named_is_not_deleted(world: World) -> None:
 def test_a_reason_has_to_be_given(world: World, reason: str) -> None:
     add(world)
     with pytest.raises(MalformedRequest):
-        delete_article(world.nodes[A], "1", reason=reason, by=world.actor(A))
+        finish(delete_article(world.nodes[A], "1", reason=reason, by=world.actor(A)))
     assert counts(world)[0] == 1
 
 
@@ -221,10 +225,10 @@ def test_what_was_decided_since_it_was_seen_is_not_deleted_with_it(world: World)
     confirm(world, "person/")
     for seen in ({"seen": 0}, {"seen": 1, "made": "2031-01-01T00:00:00Z"}):
         with pytest.raises(ConflictError, match="since you looked"):
-            delete_article(world.nodes[A], "1", reason="r", by=world.actor(A), **seen)
+            finish(delete_article(world.nodes[A], "1", reason="r", by=world.actor(A), **seen))
     make(world)
     with pytest.raises(ConflictError, match="since you looked"):
-        delete_article(world.nodes[A], "1", reason="r", by=world.actor(A), made="")
+        finish(delete_article(world.nodes[A], "1", reason="r", by=world.actor(A), made=""))
     assert counts(world)[0] == 1
 
 
@@ -244,6 +248,96 @@ def test_the_entries_that_hold_words_of_people_are_named(world: World) -> None:
     named = tuple(row[0] for row in rows)
     assert len(named) == 4
     assert delete(world).entries == named
+
+
+# --- the log is looked through in steps -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ranges(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Which entries are looked at, three at once."""
+    looked, look = list[tuple[int, int]](), find_contents
+
+    def note(transaction: Transaction, text: bytes, *, start: int, stop: int) -> list[tuple[int, bytes]]:
+        looked.append((start, stop))
+        return look(transaction, text, start=start, stop=stop)
+
+    monkeypatch.setattr(articledeletion, "_ENTRIES_AT_ONCE", 3)
+    monkeypatch.setattr(articledeletion, "find_contents", note)
+    return looked
+
+
+def strike(world: World, number: int, *, article: str = "1") -> int:
+    """The entry with the reason why that draft was struck."""
+    done = articles.strike(world.nodes[A], article, [number], reason="not Quarkwright", by=world.actor(A))
+    assert isinstance(done, articles.Decided)
+    return count(world, "log_entry") - 1
+
+
+def test_every_entry_is_looked_at_once_and_in_the_act_those_that_came_since(
+    world: World, ranges: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(world)
+    words = [strike(world, number) for number in (1, 2, 3, 4)]
+    search = articledeletion._search_log
+
+    def be_late(node: Node, article: StoredArticle) -> Steps[tuple[list[int], int]]:
+        found = yield from search(node, article)
+        words.append(strike(world, 6))  # another process
+        return found
+
+    monkeypatch.setattr(articledeletion, "_search_log", be_late)
+    steps = delete_article(world.nodes[A], "1", reason="r", by=world.actor(A))
+    assert advance(steps) is None
+    words.append(strike(world, 5))  # others have their turn between two steps
+    done = finish(steps)
+    assert isinstance(done, DeletedArticle)
+    assert done.entries == tuple(sorted(words))
+    first, *between, last = ranges
+    assert (first, last) == ((0, 3), (words[-1], words[-1] + 1))
+    assert len(between) >= 2
+    assert [stop for _, stop in ranges[:-1]] == [start for start, _ in ranges[1:]]
+    assert all(stop - start <= 3 for start, stop in ranges)
+
+
+def test_one_that_is_deleted_meanwhile_is_not_deleted_again(world: World, ranges: list[tuple[int, int]]) -> None:
+    digest = add(world).article.digest
+    for number in (1, 2, 3, 4):
+        strike(world, number)
+    steps = delete_article(world.nodes[A], digest, reason="r", by=world.actor(A))
+    assert advance(steps) is None
+    delete(world)
+    add(world)  # the same bytes, which are another article
+    with pytest.raises(NotFoundError):
+        finish(steps)
+    assert counts(world)[0] == 1
+    assert ranges
+
+
+def test_what_is_decided_meanwhile_is_not_deleted_with_it(world: World, ranges: list[tuple[int, int]]) -> None:
+    add(world)
+    for number in (1, 2, 3, 4):
+        strike(world, number)
+    steps = delete_article(world.nodes[A], "1", reason="r", by=world.actor(A), seen=4)
+    assert advance(steps) is None
+    strike(world, 5)
+    with pytest.raises(ConflictError, match="since you looked"):
+        finish(steps)
+    assert counts(world)[0] == 1
+    assert ranges
+
+
+def test_an_entry_that_is_purged_meanwhile_holds_no_words(world: World, ranges: list[tuple[int, int]]) -> None:
+    add(world)
+    words = [strike(world, number) for number in (1, 2, 3, 4)]
+    steps = delete_article(world.nodes[A], "1", reason="r", by=world.actor(A))
+    assert advance(steps) is None
+    assert ranges == [(0, words[0] + 1)]
+    with world.nodes[A].act() as act:
+        purges.delete_openings(act.transaction, words[:1])
+    done = finish(steps)
+    assert isinstance(done, DeletedArticle)
+    assert done.entries == tuple(words[1:])
 
 
 # --- the audit --------------------------------------------------------------------------------------------------------
