@@ -3,13 +3,15 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
-from comity.errors import MalformedError, MalformedRequest, VerificationError
+from comity.errors import MalformedError, MalformedReceipt, MalformedRequest, VerificationError
 from comity.ids import Instant, format_instant
 from comity.operations.reply import Json
 from comity.release.disclosure import DisclosedObject
 from comity.release.receipt import (
     Handling,
+    Receipt,
     VerifiedReceipt,
     find_handling,
     parse_receipt,
@@ -20,6 +22,9 @@ from comity.signing import Manifest, parse_manifest, parse_signed_document, veri
 from comity.tlog.policy import parse_trust_policy
 
 __all__ = ["describe_handling", "describe_receipt", "verify_files"]
+
+_RECEIPT: Final = b'"format":"comity-receipt/1"'
+_GIVE: Final = "give the file that `log receipt ENTRY --out FILE` wrote at a node, byte for byte"
 
 
 def verify_files(
@@ -39,7 +44,7 @@ def verify_files(
         MalformedRequest: a manifest is not one, or not signed by itself.
         ReceiptRefused: a part does not match.
     """
-    read = parse_receipt(receipt)
+    read = _read_receipt(receipt)
     trusted = [_read_manifest(path, data) for path, data in manifests.items()]
     asked = None if policy is None else parse_trust_policy(policy)
     verified = verify_receipt(read, manifests=trusted, policy=asked, now=now)
@@ -77,13 +82,23 @@ def describe_receipt(verified: VerifiedReceipt, handling: Handling | None) -> di
     }
 
 
+def _read_receipt(data: bytes) -> Receipt:
+    try:
+        return parse_receipt(data)
+    except MalformedReceipt as error:
+        if _RECEIPT in data:
+            raise
+        raise MalformedReceipt(f"this is no receipt, but another file ({error.detail}); {_GIVE}") from error
+
+
 def _read_manifest(path: str, data: bytes) -> Manifest:
     try:
         document = parse_signed_document(data)
         # Its own times do not matter here: a receipt is read long after the keys that signed it have run out.
         return verify_manifest(document, now=parse_manifest(document.payload).issued_at)
     except (MalformedError, VerificationError) as error:
-        raise MalformedRequest(f"{path} is not a manifest: {error.detail}", where="--manifest") from error
+        detail = f"{path} is not a manifest: {error.detail}; `party export` at the giver's node writes it"
+        raise MalformedRequest(detail, where="--manifest") from error
 
 
 def _describe_object(item: DisclosedObject) -> dict[str, Json]:

@@ -5,8 +5,9 @@ import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
-from comity.errors import MalformedRequest
+from comity.errors import MalformedError, MalformedNote, MalformedRequest
 from comity.ids import format_instant, parse_digest
 from comity.node import cosigning, witness
 from comity.node.cosigning import WitnessState
@@ -16,7 +17,7 @@ from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Json
 from comity.release.recovery import CONTRADICTION, Succession
 from comity.signing import Manifest, parse_manifest, parse_signed_document, verify_manifest
-from comity.tlog.evidence import Shown
+from comity.tlog.evidence import ForkEvidence, Shown, parse_fork_evidence
 from comity.tlog.note import SignatureType, VerifierKey, format_vkey, parse_vkey
 from comity.tlog.origin import is_house, parse_origin
 
@@ -28,8 +29,12 @@ __all__ = [
     "find_keys",
     "is_contradiction",
     "list_all",
+    "read_evidence",
     "read_manifest",
 ]
+
+_EVIDENCE: Final = b'"format":"comity-fork-evidence/1"'
+_GIVE: Final = "give a file of the folder `evidence`, as `witness list`, or `witness show DIR`, names it"
 
 
 def list_all(node: Node, _: Arguments) -> Outcome:
@@ -103,6 +108,22 @@ def is_contradiction(data: bytes) -> bool:
     return f'"format":"{CONTRADICTION}"'.encode() in data
 
 
+def read_evidence(data: bytes) -> ForkEvidence:
+    """The two heads in a file. Nothing in it is verified yet.
+
+    Raises:
+        MalformedNote: it is no such file, or one that was altered.
+    """
+    try:
+        return parse_fork_evidence(data)
+    except MalformedNote as error:
+        if _EVIDENCE in data:
+            raise
+        raise MalformedNote(
+            f"this is no evidence of a fork, but another file ({error.detail.removeprefix('not evidence of a fork: ')}); {_GIVE}"
+        ) from error
+
+
 def find_keys(
     manifest: bytes | None, *, origins: Sequence[str], digest: str | None, vkey: str | None
 ) -> tuple[VerifierKey, ...]:
@@ -131,14 +152,18 @@ def read_manifest(data: bytes | None, *, digest: str | None) -> Manifest:
     """The manifest in a file, signed by itself.
 
     Raises:
-        MalformedRequest: none is given.
+        MalformedRequest: none is given, or the file is no manifest.
         VerificationError: it is not signed by itself, or not the one pinned.
     """
     if data is None:
         raise MalformedRequest("what a party stated is verified by its manifest: give --manifest FILE")
-    document = parse_signed_document(data)
-    # Its times do not matter here: evidence is looked at long after the keys that signed it have run out.
-    issued_at = parse_manifest(document.payload).issued_at
+    try:
+        document = parse_signed_document(data)
+        # Its times do not matter here: evidence is looked at long after the keys that signed it have run out.
+        issued_at = parse_manifest(document.payload).issued_at
+    except MalformedError as error:
+        detail = f"this is not a manifest: {error.detail}; `party export` at the party's node writes it"
+        raise MalformedRequest(detail, where="--manifest") from error
     return verify_manifest(document, now=issued_at, digest=None if digest is None else parse_digest(digest))
 
 

@@ -65,6 +65,20 @@ def test_what_is_no_receipt_says_where(comity: Comity) -> None:
     assert (done.error["code"], done.error["where"]) == ("malformed-receipt", "salt")
 
 
+@pytest.mark.parametrize("data", [b"", b'title = "Terms"\n', b"{}", (FOLDER / "manifest.json").read_bytes()])
+def test_another_file_is_no_receipt_and_which_file_is_one_is_said(comity: Comity, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "other").write_bytes(data)
+    done = comity("verify", tmp_path / "other", *MANIFEST)
+    assert done.code == Exit.FAILED
+    assert "this is no receipt, but another file" in done.err
+    assert "`log receipt ENTRY --out FILE`" in done.err
+
+
+def test_a_receipt_that_was_altered_is_not_said_to_be_another_file(comity: Comity) -> None:
+    done = comity("verify", FOLDER / "malformed-salt-short.json", *MANIFEST)
+    assert "another file" not in done.err
+
+
 def test_an_object_that_is_none_of_them_is_refused(comity: Comity, tmp_path: Path) -> None:
     (tmp_path / "object.json").write_bytes(OBJECTS[1] + b"\n")
     done = comity("verify", FOLDER / "good.json", *MANIFEST, "--object", tmp_path / "object.json")
@@ -86,3 +100,4 @@ def test_a_file_that_is_no_manifest_is_named(comity: Comity) -> None:
     done = comity("verify", FOLDER / "good.json", "--manifest", FOLDER / "good.json")
     assert done.code == Exit.USAGE
     assert "is not a manifest" in done.err
+    assert "`party export`" in done.err

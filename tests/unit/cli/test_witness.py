@@ -163,6 +163,33 @@ def test_evidence_is_verified_with_the_key_of_the_log_alone(tmp_path: Path, comi
     assert comity("witness", "verify-evidence", nothing, "--log", KEY, "--json").error["code"] == "proof-mismatch"
 
 
+@pytest.mark.parametrize("data", [b"", b'title = "Terms"\n', b"{}", KEY.encode()])
+def test_another_file_is_no_evidence_and_which_file_is_some_is_said(
+    tmp_path: Path, comity: Comity, data: bytes
+) -> None:
+    (tmp_path / "other").write_bytes(data)
+    done = comity("witness", "verify-evidence", tmp_path / "other", "--log", KEY)
+    assert done.code == 1
+    assert "this is no evidence of a fork, but another file" in done.err
+    assert "a file of the folder `evidence`" in done.err
+
+
+def test_evidence_that_was_altered_is_not_said_to_be_another_file(tmp_path: Path, comity: Comity) -> None:
+    proved = Path(write(tmp_path, TRUE.checkpoint(30), FORK.checkpoint(30)))
+    proved.write_bytes(proved.read_bytes().replace(b'"noted_by":"', b'"noted_by":"\\n'))
+    done = comity("witness", "verify-evidence", proved, "--log", KEY, "--json")
+    assert (done.code, done.error["where"]) == (1, "/noted_by")
+    assert "another file" not in done.error["message"]
+
+
+def test_another_file_is_no_manifest_of_a_log(tmp_path: Path, comity: Comity) -> None:
+    proved = write(tmp_path, TRUE.checkpoint(30), FORK.checkpoint(30))
+    done = comity("witness", "verify-evidence", proved, "--manifest", proved)
+    assert done.code == 2
+    assert "this is not a manifest" in done.err
+    assert "`party export`" in done.err
+
+
 def test_a_log_is_named_once(tmp_path: Path, comity: Comity) -> None:
     proved = write(tmp_path, TRUE.checkpoint(30), FORK.checkpoint(30))
     assert comity("witness", "verify-evidence", proved).code == 2

@@ -162,10 +162,11 @@ def verify_evidence(session: Session, file: str, manifest: str | None, digest: s
         describe_verdict,
         find_keys,
         is_contradiction,
+        read_evidence,
         read_manifest,
     )
     from comity.release.recovery import verify_contradiction
-    from comity.tlog.evidence import Verdict, parse_fork_evidence, verify_fork_evidence
+    from comity.tlog.evidence import Verdict, verify_fork_evidence
     from comity.tlog.note import parse_checkpoint, parse_note
 
     data, signed = read_input(file), None if manifest is None else read_input(manifest)
@@ -173,7 +174,7 @@ def verify_evidence(session: Session, file: str, manifest: str | None, digest: s
         said = verify_contradiction(data, [read_manifest(signed, digest=digest)])
         session.show(describe_contradiction(*said), describe_shown)
         return Exit.DONE
-    evidence = parse_fork_evidence(data)
+    evidence = read_evidence(data)
     origins = [parse_checkpoint(parse_note(note).text).origin for note in (evidence.first, evidence.second)]
     shown = verify_fork_evidence(evidence, find_keys(signed, origins=origins, digest=digest, vkey=vkey))
     session.show(describe_verdict(shown), describe_shown)
