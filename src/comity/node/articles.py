@@ -277,8 +277,9 @@ def find_article(transaction: Transaction, prefix: str) -> StoredArticle:
     """
     found = articles.find_articles(transaction, prefix)
     if len(found) != 1:
-        many = "several articles begin" if found else "no article is kept that begins"
-        raise NotFoundError(f"{many} with {prefix[:80]!r}; `comity article list` shows them")
+        begun = f"{'several articles begin' if found else 'no article is kept that begins'} with {prefix[:80]!r}"
+        missing = f"no article has the number {int(prefix)}" if articles.is_number(prefix) else begun
+        raise NotFoundError(f"{missing}; `comity article list` shows them")
     return found[0]
 
 

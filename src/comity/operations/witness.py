@@ -119,9 +119,8 @@ def read_evidence(data: bytes) -> ForkEvidence:
     except MalformedNote as error:
         if _EVIDENCE in data:
             raise
-        raise MalformedNote(
-            f"this is no evidence of a fork, but another file ({error.detail.removeprefix('not evidence of a fork: ')}); {_GIVE}"
-        ) from error
+        found = error.detail.removeprefix("not evidence of a fork: ")
+        raise MalformedNote(f"this is no evidence of a fork, but another file ({found}); {_GIVE}") from error
 
 
 def find_keys(

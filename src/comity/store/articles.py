@@ -24,6 +24,7 @@ __all__ = [
     "delete_article",
     "find_articles",
     "find_last_number",
+    "is_number",
     "iterate_decisions",
     "list_added",
     "list_articles",
@@ -114,6 +115,11 @@ def add_article(
     return found
 
 
+def is_number(prefix: str) -> bool:
+    """Whether an article is named by its number, and not by a beginning of its digest."""
+    return prefix.isascii() and prefix.isdigit() and len(prefix) <= _MOST_DIGITS
+
+
 def find_articles(transaction: Transaction, prefix: str) -> list[StoredArticle]:
     """The article of that number, or two at most whose digest begins so; few digits are a number alone.
 
@@ -121,7 +127,7 @@ def find_articles(transaction: Transaction, prefix: str) -> list[StoredArticle]:
     """
     if not prefix:
         return []
-    if prefix.isascii() and prefix.isdigit() and len(prefix) <= _MOST_DIGITS:
+    if is_number(prefix):
         rows = transaction.rows(f"SELECT {_COLUMNS} FROM article WHERE number = ?", (int(prefix),))
         return [_build(row) for row in rows]
     rows = transaction.rows(

@@ -101,7 +101,7 @@ def test_an_article_is_deleted_and_taken_in_again(aurelia: Party, talks: Path) -
         ("delete", "1", "--reason", "r"),
     ):
         done = aurelia.do("article", *command)
-        assert (done.code, "no article is kept" in done.err) == (5, True), (command, done)
+        assert (done.code, "no article has the number 1;" in done.err) == (5, True), (command, done)
     assert aurelia.ask("object", "show", made["report"])["object"] is not None
     again = aurelia.do("article", "add", talks).out
     assert "is article 2: 6 open" in again
