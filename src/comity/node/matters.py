@@ -12,9 +12,11 @@ and who had approved.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from comity.agreement.drafting import convert_terms
 from comity.agreement.events import EventKind, Reservation
 from comity.agreement.people import Role, choose_role, find_need
 from comity.agreement.recognition import Refusal
+from comity.agreement.terms import LegalBasis, parse_terms
 from comity.canonical import Json
 from comity.errors import AuthenticationError, MalformedRequest, NotFoundError, TransitionError
 from comity.ids import Digest, PersonId, parse_instant, parse_party_id
@@ -28,7 +30,7 @@ from comity.node.people import Actor, PendingMatter, Waiting, normalise_text, re
 from comity.node.standing import find_agreement
 from comity.release.declined import format_declined
 from comity.release.disclosure import EntryType
-from comity.store import people
+from comity.store import agreements, people
 from comity.store.subjects import KEEP
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Declined",
     "approve_matter",
     "decline_matter",
+    "read_bases",
     "say_gone",
     "show_matter",
 ]
@@ -92,6 +95,21 @@ def show_matter(node: Node, prefix: str) -> Brought:
     if not found:
         raise say_gone()
     return Brought(matter=read_pending(found[0]), data=data)
+
+
+def read_bases(node: Node, matter: PendingMatter) -> tuple[LegalBasis, ...]:
+    """The legal bases that this party's positions in the act are on, in their order.
+
+    None where it takes no positions, or where the text that it is about is kept no more.
+    """
+    if not _read_said(matter).get("positions"):
+        return ()
+    with node.store.read() as transaction:
+        document = agreements.read_terms(transaction, Digest(_read_texts(matter).get("terms", "")))
+        brought = people.read_brought(transaction, matter.digest)
+    if document is None and brought is not None:
+        document = convert_terms(brought)
+    return () if document is None else parse_terms(document).legal_bases
 
 
 def approve_matter(node: Node, digest: Digest, *, by: Actor) -> Completed | Waiting | Refusal:

@@ -6,11 +6,12 @@ import base64
 from comity.agreement.people import find_need
 from comity.agreement.recognition import Refusal
 from comity.errors import MalformedRequest
-from comity.node import lists, matters, necessity
+from comity.node import lists, matters, necessity, people
 from comity.node.classify import Classified
 from comity.node.consent import Said
 from comity.node.matters import COMPLETED_HERE, Brought
 from comity.node.node import Node
+from comity.node.people import PendingMatter
 from comity.operations import agreements, classify, consents, safeguards
 from comity.operations.lists import conclude_decided
 from comity.operations.outcome import Arguments, Outcome
@@ -18,11 +19,23 @@ from comity.operations.people import conclude_refused, describe_approvals, descr
 from comity.operations.reply import Json
 from comity.operations.sight import may_see_matter
 
-__all__ = ["approve", "decline", "find", "require_whole", "show"]
+__all__ = ["approve", "decline", "find", "list_pending", "require_whole", "show"]
 
 _NAME = 64
 """Characters of the whole name of an act that waits. Two acts can be made whose names begin alike: whoever saw one and
 approves by less than the whole could be given the other."""
+
+
+def list_pending(node: Node, arguments: Arguments) -> Outcome:
+    """Every act that waits for somebody; of them what is for the person who asks, where one does.
+
+    Each with the legal bases that the positions in it are on.
+    """
+    by = arguments.by
+    found = [item for item in people.list_matters(node) if by is None or may_see_matter(by, item.kind)]
+    return Outcome(
+        result={"matters": [{**describe_matter(item, by=by), "bases": _describe_bases(node, item)} for item in found]}
+    )
 
 
 def show(node: Node, arguments: Arguments) -> Outcome:
@@ -38,6 +51,7 @@ def show(node: Node, arguments: Arguments) -> Outcome:
     kept = found.matter.kind not in {"propose", "counter", "accede"} or found.data is not None
     result: dict[str, Json] = {
         **describe_matter(found.matter, by=by),
+        "bases": _describe_bases(node, found.matter),
         "brought": None if found.data is None else base64.b64encode(found.data).decode(),
         "here": found.matter.kind in COMPLETED_HERE and kept,
         "roles": list[Json](roles),
@@ -101,3 +115,10 @@ def find(node: Node, arguments: Arguments) -> Brought:
     if by is not None and not may_see_matter(by, found.matter.kind):
         raise matters.say_gone()
     return found
+
+
+def _describe_bases(node: Node, matter: PendingMatter) -> list[Json]:
+    return [
+        {"party": basis.party, "kind": basis.kind, "reference": basis.reference}
+        for basis in matters.read_bases(node, matter)
+    ]

@@ -27,7 +27,6 @@ from comity.node.programs import StoredProgram
 from comity.node.sessions import WaysIn
 from comity.operations.outcome import Arguments, Outcome
 from comity.operations.reply import Exit, Json
-from comity.operations.sight import may_see_matter
 
 __all__ = [
     "add",
@@ -38,7 +37,6 @@ __all__ = [
     "describe_program",
     "invite",
     "list_all",
-    "list_pending",
     "list_sessions",
     "read_actor",
     "read_badge",
@@ -121,13 +119,6 @@ def describe_approvals(approvals: Iterable[Approval]) -> list[Json]:
         {"person": item.person, "role": item.role.value, "reason": item.reason, "at": format_instant(item.at)}
         for item in approvals
     ]
-
-
-def list_pending(node: Node, arguments: Arguments) -> Outcome:
-    """Every act that waits for somebody; of them what is for the person who asks, where one does."""
-    by = arguments.by
-    found = [item for item in people.list_matters(node) if by is None or may_see_matter(by, item.kind)]
-    return Outcome(result={"matters": [describe_matter(item, by=by) for item in found]})
 
 
 def add(node: Node, arguments: Arguments) -> Outcome:

@@ -40,7 +40,7 @@ OPERATIONS: Mapping[str, str] = {
     "person.invite": "people:invite",
     "person.sessions": "people:list_sessions",
     "person.sign-out": "people:sign_out",
-    "approvals": "people:list_pending",
+    "approvals": "matters:list_pending",
     "approvals.show": "matters:show",
     "approvals.approve": "matters:approve",
     "approvals.decline": "matters:decline",

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from comity.agreement.people import Role, format_badge, parse_badge
+from comity.cli.words.people import list_matters
 from comity.ids import PersonId
 from comity.node.node import open_node
 from comity.node.people import find_present
 from comity.node.programs import make_program
 from comity.node.sessions import begin_session, note_failure
 from tests.unit.cli.conftest import Comity, Party
+from tests.unit.cli.test_agreements import carry
 from tests.unit.cli.test_commands import documented, propose
 from tests.worlds import make_object, object_id
 
@@ -135,6 +137,51 @@ def test_what_waits_is_said_in_words(aurelia: Party, terms: Path) -> None:
         assert "until" in text
     assert "Nothing was signed yet" in done.out
     assert "by legal as legal" in aurelia.do_as("legal", "agreement", "propose", terms).out
+
+
+def test_each_position_is_said_with_the_basis_that_it_is_on(
+    aurelia: Party, borealia: Party, terms: Path, tmp_path: Path
+) -> None:
+    """Of a text that was brought, and of one that is on record."""
+    words = terms.read_text(encoding="utf-8")
+    at = words.rindex("S/RES/9101")
+    terms.write_text(words[:at] + "S/RES/9102" + words[at + 10 :], encoding="utf-8")
+    borealia_too = (borealia.folder / "recognition.toml").read_text(encoding="utf-8").replace("9101", "9102")
+    (borealia.folder / "recognition.toml").write_text(borealia_too, encoding="utf-8")
+    on = [{"party": "aurelia", "kind": "unsc_resolution", "reference": "S/RES/9101"}]
+    on += [{"party": "borealia", "kind": "unsc_resolution", "reference": "S/RES/9102"}]
+    said = {"aurelia": ("recognised", "no position"), "borealia": ("no position", "recognised")}
+    agreement = ""
+    for party in (aurelia, borealia):
+        act = ("propose", str(terms)) if party is aurelia else ("accept", agreement)
+        first = party.do_as("liaison", "agreement", *act, "--json").result
+        (matter,) = party.ask("approvals")["matters"]
+        assert (matter["kind"], matter["bases"]) == (act[0], on)
+        text = party.do("approvals").out
+        for position, basis in zip(said[party.id], on, strict=True):
+            assert f"{position}: the basis of {basis['party']}, unsc_resolution {basis['reference']}" in text
+        assert party.do_as("legal", "approve", first["matter"]).code == 0
+        assert party.ask("approvals") == {"matters": []}
+        if party is aurelia:
+            agreement = first["agreement"]
+            carry(aurelia, borealia, agreement, tmp_path)
+
+
+def test_an_act_without_positions_has_no_bases(aurelia: Party, borealia: Party, terms: Path, tmp_path: Path) -> None:
+    agreement = propose(aurelia, terms)
+    carry(aurelia, borealia, agreement, tmp_path)
+    borealia.ask("agreement", "accept", agreement)
+    borealia.ask("agreement", "suspend", agreement, "--reason", "A leak.")
+    assert borealia.do_as("liaison", "agreement", "resume", agreement).code == 9
+    (matter,) = borealia.ask("approvals")["matters"]
+    assert (matter["kind"], matter["bases"]) == ("resume", [])
+    assert "positions" not in borealia.do("approvals").out
+
+
+def test_a_position_is_said_alone_where_the_text_is_kept_no_more(aurelia: Party, terms: Path) -> None:
+    aurelia.do_as("liaison", "agreement", "propose", terms)
+    (matter,) = aurelia.ask("approvals")["matters"]
+    assert "positions: recognised, recognised" in list_matters({"matters": [{**matter, "bases": []}]})
 
 
 def test_the_second_person_names_what_waits_and_gives_no_file(aurelia: Party, terms: Path) -> None:

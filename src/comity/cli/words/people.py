@@ -158,6 +158,8 @@ def list_matters(result: dict[str, Any]) -> str:
 
 def _describe_matter(item: dict[str, Any]) -> list[str]:
     said = {name: value for name, value in item["facts"].items() if value and name not in {"title", "terms"}}
+    if "says" in said:
+        said["says"] = [_name_positions(each, item["bases"]) for each in said["says"]]
     return [
         f"{item['kind']} of {_about(item)} waits for {item['waits_for']}",
         *describe_approvals(item["approvals"]),
@@ -165,6 +167,17 @@ def _describe_matter(item: dict[str, Any]) -> list[str]:
         *fields([("until", shorten_time(item["expires_at"]))], indent="  "),
         *(outline(said, indent="  ") if said else []),
     ]
+
+
+def _name_positions(said: dict[str, Any], bases: list[dict[str, Any]]) -> dict[str, Any]:
+    """What an event would say, each position with the legal basis that it is on, where the text is at hand."""
+    if not bases:
+        return said
+    named = [
+        f"{position.replace('_', ' ')}: the basis of {basis['party']}, {basis['kind']} {basis['reference']}"
+        for position, basis in zip(said["positions"], bases, strict=True)
+    ]
+    return {**said, "positions": named}
 
 
 def _about(item: dict[str, Any]) -> str:
