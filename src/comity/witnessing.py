@@ -16,6 +16,7 @@ import httpx
 
 from comity.calls import open_client
 from comity.config import WitnessedLogs
+from comity.counting import say_count
 from comity.errors import MalformedNote, RolledBack
 from comity.node.cosigning import (
     HOUSE,
@@ -277,13 +278,13 @@ async def _ask(client: httpx.AsyncClient, node: Node, head: OwnHead, each: OwnWi
         seen = parse_size(body)
         if seen > head.size:
             return _Answer(
-                problem=f"it has cosigned a head over {seen} entries, and this node has {head.size}",
+                problem=f"it has cosigned a head over {say_count(seen, 'entry')}, and this node has {head.size}",
                 contradicts=True,
                 size=seen,
             )
         if seen == old_size:
             # Asked from the size that it names itself it has nothing to say but that this log is not the one it knows.
-            return _Answer(problem=f"it has cosigned another head over {seen} entries", contradicts=True)
+            return _Answer(problem=f"it has cosigned another head over {say_count(seen, 'entry')}", contradicts=True)
         old_size = seen
     return _Answer(problem=f"{each.url} names another size with each answer")
 
@@ -292,8 +293,8 @@ def _read_refusal(node: Node, head: OwnHead, each: OwnWitness, *, old_size: int,
     """What an answer says that is neither a cosignature nor a size."""
     if status == httpx.codes.UNPROCESSABLE_ENTITY:
         return _Answer(
-            problem=f"it does not find the head over {head.size} entries to follow from the one it cosigned over"
-            f" {old_size}",
+            problem=f"it does not find the head over {say_count(head.size, 'entry')} to follow from the one it cosigned"
+            f" over {old_size}",
             contradicts=True,
         )
     if status == httpx.codes.FORBIDDEN and (contradiction := _read_forbidden(node, head, each, body)) is not None:
@@ -310,7 +311,7 @@ def _read_forbidden(node: Node, head: OwnHead, each: OwnWitness, body: bytes) ->
     seen = find_told_size(body)
     if seen > head.size:
         return _Answer(
-            problem=f"it has cosigned a head over {seen} entries, and this node has {head.size}",
+            problem=f"it has cosigned a head over {say_count(seen, 'entry')}, and this node has {head.size}",
             contradicts=True,
             size=seen,
         )

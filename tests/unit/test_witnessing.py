@@ -589,7 +589,7 @@ def test_a_store_as_founded_is_not_served_where_a_witness_saw_more(world: World,
     node = open_node(made.folder / "x")
     world.nodes["aurelia"].close()
     world.nodes["aurelia"] = node
-    with pytest.raises(RolledBack, match="a head over 1 entries, and this node has 0"):
+    with pytest.raises(RolledBack, match="a head over 1 entry, and this node has 0"):
         ask_pretender(world, pretender, verify_not_behind)
 
 

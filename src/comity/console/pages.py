@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from comity.console.visit import Failed, Visit, find_visit
+from comity.counting import say_count
 from comity.errors import AuthenticationError, MalformedRequest
 from comity.operations.plain import printable
 from comity.operations.reply import Exit, Reply, fail_with
@@ -115,6 +116,7 @@ _ENVIRONMENT.filters["plain"] = lambda text: printable(str(text))
 _ENVIRONMENT.filters["prose"] = _plain_lines
 _ENVIRONMENT.filters["moment"] = _moment
 _ENVIRONMENT.filters["moments"] = _moments
+_ENVIRONMENT.filters["counted"] = say_count
 _ENVIRONMENT.filters["brief"] = lambda text: str(text)[:12]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from comity.counting import say_count
 from comity.errors import ComityError, NotFoundError, VerificationError
 from comity.ids import Instant
 from comity.node.cosigning import find_cosigned, list_witnesses
@@ -134,9 +135,10 @@ def _check_opening(leaf: bytes, opening: log.Opening | None) -> Checked:
 
 
 def _check_inclusion(leaf: bytes, index: int, checkpoint: Checkpoint, hashes: Sequence[Hash]) -> Checked:
+    lead = "1 hash leads" if len(hashes) == 1 else f"{len(hashes)} hashes lead"
     return _try(
         Check.INCLUSION,
-        f"{len(hashes)} hashes lead from the leaf to the root of the tree of {checkpoint.size} entries",
+        f"{lead} from the leaf to the root of the tree of {say_count(checkpoint.size, 'entry')}",
         lambda: verify_inclusion(leaf_hash(leaf), index, checkpoint.size, hashes, checkpoint.root),
     )
 

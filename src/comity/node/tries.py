@@ -18,6 +18,7 @@ as there is one. Where the clock was set back, what was tried later counts as tr
 import hashlib
 import hmac
 
+from comity.counting import say_count
 from comity.errors import RateLimited
 from comity.ids import Instant
 from comity.node.node import Node
@@ -98,7 +99,7 @@ class Tries:
 def refuse(wait: int) -> RateLimited:
     """What is said to whoever is so many microseconds too early."""
     seconds = -(-wait // _SECOND)
-    return RateLimited(f"too many tries to sign in; wait {seconds} seconds", retry_after=seconds)
+    return RateLimited(f"too many tries to sign in; wait {say_count(seconds, 'second')}", retry_after=seconds)
 
 
 def _take_one(transaction: Transaction, kind: str, now: Instant, *, burst: int, refill: int) -> int:

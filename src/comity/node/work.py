@@ -14,6 +14,7 @@ from comity.agreement.moves import NextStep, find_next_steps
 from comity.agreement.retention import Delete
 from comity.agreement.terms import Terms
 from comity.agreement.work import AgreementFacts, WorkItem, WorkKind, list_agreement_work, sort_work, start_notice
+from comity.counting import say_count
 from comity.errors import TransitionError
 from comity.ids import Digest, Instant, PartyId
 from comity.node.acknowledge import list_unacknowledged
@@ -278,8 +279,8 @@ def _list_lost(node: Node, transaction: Transaction, *, now: Instant) -> Iterato
             yield WorkItem(
                 kind=WorkKind.LOG_LOST,
                 act=f"ask {lost.party} what it has lost: what it signed is kept, and receipts of it are evidence",
-                why=f"{lost.party} signed {lost.size} entries of its log {lost.origin}, and says that {lost.held} are"
-                " left",
+                why=f"{lost.party} signed {say_count(lost.size, 'entry')} of its log {lost.origin}, and says that"
+                f" {'1 is' if lost.held == 1 else f'{lost.held} are'} left",
                 since=lost.noted_at,
                 party=lost.party,
                 count=lost.size - lost.held,

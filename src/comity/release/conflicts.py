@@ -20,6 +20,7 @@ from enum import StrEnum
 from comity.agreement.duration import format_duration
 from comity.agreement.duties import Retention
 from comity.agreement.terms import Terms
+from comity.counting import say_count
 from comity.ids import PartyId
 from comity.release.clauses import CLAUSES, SILENCE_PASSES, Test
 from comity.release.preview import Flow
@@ -99,7 +100,7 @@ def _turn(found: Contradiction) -> Contradiction:
 def describe_witness(found: Contradiction, *, party: PartyId, labels: int, objects: int) -> str:
     """The sentence that says what is held today of what `found` is about."""
     if objects:
-        return _describe_held(found, f"{_count(objects, 'object')} ({_count(labels, 'label')})")
+        return _describe_held(found, f"{say_count(objects, 'object')} ({say_count(labels, 'label')})")
     match found.kind:
         case ConflictKind.DUTIES if found.giver != party:
             return f"The scopes overlap; what {found.giver} holds of it is not known here."
@@ -119,10 +120,6 @@ def _describe_held(found: Contradiction, held: str) -> str:
             return f"Of what {found.giver} gave, {held} would not go today, by their audience alone."
         case ConflictKind.FRAMEWORK:
             return f"Of what {found.giver} gave, {held} would not go today, by the frameworks alone."
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def overlaps(one: Flow, other: Flow) -> bool:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeGuard
 
+from comity.counting import say_count
 from comity.errors import AuthenticationError, MalformedError, MalformedRequest, NotFoundError
 from comity.ids import PartyId
 from comity.node.accept import (
@@ -184,7 +185,7 @@ def _choose_versions(filters: wire.Filters) -> VersionChoice | None:
 def _refuse_over(seconds: int, what: str) -> Refused:
     return Refused(
         status=429,
-        description=f"today's quota is used up, and {what}; send it again in {seconds} seconds",
+        description=f"today's quota is used up, and {what}; send it again in {say_count(seconds, 'second')}",
         headers={"retry-after": str(seconds)},
     )
 

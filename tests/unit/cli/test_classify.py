@@ -71,7 +71,7 @@ def test_rules_looked_at_waiting_applied_refused(at: Type, tmp_path: Path) -> No
     waiting = at("rules", "apply", rules, "--reason", "case")
     assert waiting.code == Exit.WAITING
     assert "waits for" in waiting.out
-    assert "1 words said" in at("rules", "apply", rules, "--reason", "case", role="legal").out
+    assert "1 word said" in at("rules", "apply", rules, "--reason", "case", role="legal").out
     assert "nothing changes" in at("rules", "apply", rules, "--reason", "case").out
     assert "1 taken back" in at("rules", "end", "harbour", "--reason", "over").out
     banned = at("rules", "preview", write(tmp_path, "b.toml", RULES.format('name_words = ["mus lim"]')))

@@ -489,7 +489,7 @@ def test_a_restart_gives_no_new_tries(desk: Desk) -> None:
     begin_sign_in(desk.node, desk.tries, LEGAL)  # what was begun counts, though nothing came of it
     desk.restart()
     desk.world.tick(_SECOND)
-    with pytest.raises(RateLimited, match="wait 1 seconds"):
+    with pytest.raises(RateLimited, match=r"wait 1 second$"):
         sign_in(desk.node, desk.tries, name=LEGAL, password=PASSWORD, code=desk.show_code())
     desk.world.tick(3_600 * _SECOND)
     assert desk.sign_in().person.id == LEGAL

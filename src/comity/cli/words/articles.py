@@ -5,6 +5,7 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, printable, shorten, shorten_time
 from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
+from comity.counting import say_count
 
 __all__ = [
     "describe_added",
@@ -67,7 +68,7 @@ def describe_article(result: dict[str, Any]) -> str:
         ("caption", result["caption"]),
         ("retrieved", shorten_time(result["retrieved_at"])),
         ("digest", shorten(result["digest"])),
-        ("format", f"{result['format']}, {result['bytes']} bytes"),
+        ("format", f"{result['format']}, {say_count(result['bytes'], 'byte')}"),
         ("encoding", f"{result['encoding']} ({result['encoded_by']})"),
         ("rules", _describe_rules(result["read_by"])),
         ("added", f"{shorten_time(result['added_at'])} by {result['added_by'] or 'nobody named'}"),
@@ -126,9 +127,9 @@ def describe_made(result: dict[str, Any]) -> str:
         return describe_refusal(result["refused"])
     if result["already"]:
         return f"{result['report']} is made so already: nothing was done"
-    lines = [f"{result['report']}: {len(result['added'])} objects added, {result['known']} known already"]
+    lines = [f"{result['report']}: {say_count(len(result['added']), 'object')} added, {result['known']} known already"]
     if result["struck"]:
-        lines.append(f"  {len(result['struck'])} open drafts were struck")
+        lines.append(f"  {say_count(len(result['struck']), 'open draft')} struck")
     lines += [f"  {printable(note)}" for note in result["notes"]]
     if result["tlp"] is None:
         lines.append("  not marked: it goes to nobody until you say `article make --tlp LEVEL`")
@@ -149,7 +150,7 @@ def describe_deleted(result: dict[str, Any]) -> str:
     if "refused" in result:
         return describe_refusal(result["refused"])
     many = result["drafts"]
-    lines = [f"article {result['number']} deleted, with its text and {many} draft{'' if many == 1 else 's'}"]
+    lines = [f"article {result['number']} deleted, with its text and {say_count(many, 'draft')}"]
     if result["report"] is not None:
         lines.append(f"  {result['report']} and what is in it stays: retention delete, recall send")
     if result["entries"]:
@@ -169,7 +170,7 @@ def _describe_decided(result: dict[str, Any], said: str) -> str:
     if not result["drafts"]:
         return f"article {result['number']}: nothing to do, that is so already; {_count(result)}"
     many = len(result["drafts"])
-    lines = [f"article {result['number']}: {many} draft{'' if many == 1 else 's'} {said}; {_count(result)}"]
+    lines = [f"article {result['number']}: {say_count(many, 'draft')} {said}; {_count(result)}"]
     lines += describe_approvals(result["approvals"])
     if not result["open"] and result["unmade"]:
         lines.append(f"Every draft is decided on: article make {result['number']}")
@@ -178,7 +179,7 @@ def _describe_decided(result: dict[str, Any], said: str) -> str:
 
 def _describe_draft(item: dict[str, Any]) -> list[str]:
     mark = {"open": "?", "confirmed": "+", "struck": "-"}[item["state"]]
-    many = f", {item['places']} times" if item["places"] > 1 else ""
+    many = f", {say_count(item['places'], 'time')}" if item["places"] > 1 else ""
     title = printable(_cut(item["title"], most=2 * _WIDTH))
     lines = [f"{mark} {item['number']} {item['kind']} {title} ({item['type']}, {printable(item['rule'])}{many})"]
     before, after = _flat(item["before"])[-_WIDTH:], _flat(item["after"])[:_WIDTH]

@@ -5,6 +5,7 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, printable, shorten, shorten_time
 from comity.cli.words.receipts import say_waived
+from comity.counting import name_counted, say_count
 
 __all__ = ["describe_audit", "warn_of_findings"]
 
@@ -58,7 +59,7 @@ def describe_audit(result: dict[str, Any]) -> str:
     if result["taken"]:
         lines += ["", "Received, and held"]
         rows = [
-            (item["giver"], item["month"], f"terms {shorten(item['terms'])}", f"{item['objects']} objects")
+            (item["giver"], item["month"], f"terms {shorten(item['terms'])}", say_count(item["objects"], "object"))
             for item in result["taken"]
         ]
         lines += columns(rows, indent="  ")
@@ -89,8 +90,7 @@ def _name(item: dict[str, Any]) -> str:
 
 
 def _count(number: int, what: str) -> str:
-    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return f"{number:,} {what if number == 1 else many}"
+    return f"{number:,} {name_counted(number, what)}"
 
 
 def _say_unverified(number: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, printable, shorten, shorten_time
 from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
+from comity.counting import say_count
 
 __all__ = [
     "describe_applied",
@@ -59,7 +60,8 @@ def describe_rules_preview(result: dict[str, Any]) -> str:
     """What a rule set would say, and which releases would be gained or lost."""
     if "refused" in result:
         return describe_refusal(result["refused"])
-    many = f"{result['words']} words on {result['objects']} of {result['looked_at']} objects of this party"
+    of = say_count(result["looked_at"], "object")
+    many = f"{say_count(result['words'], 'word')} on {result['objects']} of {of} of this party"
     lines = [f"{printable(result['name'])}: {many}", f"  set {result['rules']}"]
     lines += [f"  looks names up on {name}, version {printable(version)}" for name, version in result["lists"].items()]
     for matter in result["matters"]:
@@ -80,9 +82,10 @@ def describe_applied(result: dict[str, Any]) -> str:
     name = f"{printable(result['name'])} ({shorten(result['rules'])})"
     if not result["said"] and not result["ended"]:
         return "\n".join([f"{name}: nothing changes", *describe_approvals(result["approvals"])])
+    said, many = say_count(result["said"], "word"), say_count(result["objects"], "object")
     return "\n".join(
         [
-            f"{name}: {result['said']} words said, {result['ended']} taken back, on {result['objects']} objects",
+            f"{name}: {said} said, {result['ended']} taken back, on {many}",
             *describe_approvals(result["approvals"]),
         ]
     )
@@ -109,19 +112,19 @@ def list_rules(result: dict[str, Any]) -> str:
 
 def describe_foreseen(result: dict[str, Any]) -> str:
     """What a version of a list would change, and what it would stop."""
-    lines = [f"{result['list']} {printable(result['version'])}: {result['entries']} entries"]
+    lines = [f"{result['list']} {printable(result['version'])}: {say_count(result['entries'], 'entry')}"]
     if result["before"] is None:
         lines.append("  no version of it is held: nobody leaves, and nothing is stopped")
     else:
         lines += [f"  held: {printable(result['before'])}", *_describe_changes(result)]
     lines += [
-        f"  {item['subject']} would leave: {item['objects']} object{'' if item['objects'] == 1 else 's'} about it"
+        f"  {item['subject']} would leave: {say_count(item['objects'], 'object')} about it"
         for item in result["leaving"][:_SHOWN]
     ]
     if len(result["leaving"]) > _SHOWN:
         lines.append(f"  and {len(result['leaving']) - _SHOWN} more that would leave")
     many = result["stopped"]
-    lines.append(f"  {many} object{'' if many == 1 else 's'} would go to nobody until people decide")
+    lines.append(f"  {say_count(many, 'object')} would go to nobody until people decide")
     return "\n".join([*lines, f"  digest {result['digest']}"])
 
 
@@ -129,13 +132,13 @@ def describe_loaded(result: dict[str, Any]) -> str:
     """A version of a list that was taken in, and what it stops."""
     if (other := _describe_other(result)) is not None:
         return other
-    lines = [f"{result['list']} {printable(result['version'])}: {result['entries']} entries"]
+    lines = [f"{result['list']} {printable(result['version'])}: {say_count(result['entries'], 'entry')}"]
     if not result["first"]:
         lines += _describe_changes(result)
     if result["delisted"]:
         many = result["stopped"]
         lines.append(
-            f"  {many} object{'' if many == 1 else 's'} about who left, and what refers to them, go to nobody until"
+            f"  {say_count(many, 'object')} about who left, and what refers to them, go to nobody until"
             " people decide: list questions"
         )
     return "\n".join([*lines, *describe_approvals(result["approvals"])])
@@ -195,7 +198,7 @@ def describe_decided(result: dict[str, Any]) -> str:
     """What people decided of a subject."""
     if (other := _describe_other(result)) is not None:
         return other
-    many = f"{result['objects']} object{'' if result['objects'] == 1 else 's'}"
+    many = say_count(result["objects"], "object")
     what = f"what is about {printable(result['subject'])}, {many},"
     goes = f"{what} goes on as terms say" if result["decision"] == "keep" else f"{what} goes to nobody"
     return "\n".join([goes, *describe_approvals(result["approvals"])])

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, printable, shorten, shorten_time
+from comity.counting import say_count
 
 __all__ = [
     "describe_bad",
@@ -96,13 +97,14 @@ def describe_export(result: dict[str, Any]) -> str:
     """How many objects went into which file."""
     if not result["objects"]:
         return "there is nothing of this party's own to write; no file was made"
-    return f"{result['objects']} objects of this party's own in {printable(result['file'])}"
+    return f"{say_count(result['objects'], 'object')} of this party's own in {printable(result['file'])}"
 
 
 def describe_misp_export(result: dict[str, Any]) -> str:
     """How many events went into which file, and what they do not say."""
     if result["events"]:
-        what = f"{result['objects']} objects of this party's own in {result['events']} MISP events"
+        own, events = say_count(result["objects"], "object"), say_count(result["events"], "MISP event")
+        what = f"{own} of this party's own in {events}"
         lines = [f"{what} in {printable(result['file'])}"]
     else:
         lines = ["nothing of this party's own becomes a MISP event; no file was made"]
@@ -132,7 +134,7 @@ def describe_patterns(result: dict[str, Any]) -> list[str]:
     if result.get("unparsable"):
         lines.append("Correct the pattern, and add a version with a later `modified`.")
     if waiting := result.get("unchecked"):
-        lines.append(f"{waiting} pattern{'' if waiting == 1 else 's'} not read by a parser yet: withheld until then.")
+        lines.append(f"{say_count(waiting, 'pattern')} not read by a parser yet: withheld until then.")
     return lines
 
 
@@ -156,4 +158,4 @@ def _describe_progress(item: dict[str, Any]) -> str:
     if item["done_at"] is not None:
         return "done"
     share = 100 * item["position"] // item["bytes"] if item["bytes"] else 0
-    return f"{share} % ({item['records']} records); add the file again if nothing is at work on it"
+    return f"{share} % ({say_count(item['records'], 'record')}); add the file again if nothing is at work on it"

@@ -4,6 +4,7 @@
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, printable, shorten, shorten_time
+from comity.counting import say_count
 
 __all__ = ["PAUSED", "describe_followed", "describe_status"]
 
@@ -50,7 +51,7 @@ def describe_status(result: dict[str, Any]) -> str:
     lines += fields(
         [
             ("node", f"{node['party']}, {node['name']}, software {node['software']}"),
-            ("log", f"{node['entries']} entries, {node['size']} of them in the log of the house"),
+            ("log", f"{say_count(node['entries'], 'entry')}, {node['size']} of them in the log of the house"),
             ("manifest", f"version {node['version']}, good until {shorten_time(node['expires_at'])}"),
             ("store", f"{_mebibytes(node['store_bytes'])}, {_mebibytes(node['free_bytes'])} free"),
             ("backup", "never" if backup is None else f"{shorten_time(backup['made_at'])}, {backup['place']}"),

@@ -4,6 +4,7 @@
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, outline, printable, shorten, shorten_time
+from comity.counting import say_count
 
 __all__ = [
     "describe_checkpoint",
@@ -40,16 +41,17 @@ def list_entries(result: dict[str, Any]) -> str:
 
 def _say_more(result: dict[str, Any]) -> str:
     looked, place = result["looked"], result["next"]
-    return f" {looked} entries were looked through, down to {place}; --before {place} reads on."
+    was = "was" if looked == 1 else "were"
+    return f" {say_count(looked, 'entry')} {was} looked through, down to {place}; --before {place} reads on."
 
 
 def describe_given(result: dict[str, Any]) -> str:
     """How many answers went out, by whom, what and when."""
-    lines = [f"{result['answers']} answers went out"]
+    lines = [f"{say_count(result['answers'], 'answer')} went out"]
     if result["older"]:
-        lines.append(
-            f"{result['older']} entries are from before each relationship had a log, and are not counted by whom"
-        )
+        are = "is" if result["older"] == 1 else "are"
+        older = say_count(result["older"], "entry")
+        lines.append(f"{older} {are} from before each relationship had a log, and {are} not counted by whom")
     for heading, rows in (
         ("by recipient", [(item["party"], str(item["answers"])) for item in result["recipients"]]),
         (
@@ -80,7 +82,7 @@ def describe_proof(result: dict[str, Any]) -> str:
                     ("entry", result["entry"]),
                     ("log", f"{result['index']} of {result['log']}"),
                     ("leaf hash", result["leaf_hash"]),
-                    ("tree", f"{result['size']} entries, root {result['root']}"),
+                    ("tree", f"{say_count(result['size'], 'entry')}, root {result['root']}"),
                 ]
             ),
             "proof",
@@ -124,12 +126,13 @@ def describe_checkpoint(result: dict[str, Any]) -> str:
 
 def describe_verified(result: dict[str, Any]) -> str:
     """What was verified."""
+    entries = say_count(result["size"], "entry")
     return "\n".join(
         [
-            f"verified: {result['size']} entries, every hash, every signature and every sequence number fits",
+            f"verified: {entries}, every hash, every signature and every sequence number fits",
             *fields(
                 [
-                    ("house's log", f"{result['house']} entries, {result['origin']}"),
+                    ("house's log", f"{say_count(result['house'], 'entry')}, {result['origin']}"),
                     ("root", result["root"]),
                     ("logs beside", _sum_up(result["logs"])),
                     ("checkpoints", result["checkpoints"]),
@@ -147,7 +150,7 @@ def _sum_up(logs: list[dict[str, Any]]) -> str | None:
     """How many logs of relationships there are, and how much is in them."""
     if not logs:
         return None
-    return f"{len(logs)}, with {sum(item['size'] for item in logs)} entries"
+    return f"{len(logs)}, with {say_count(sum(item['size'] for item in logs), 'entry')}"
 
 
 def list_relationships(result: dict[str, Any]) -> str:
@@ -209,7 +212,7 @@ def _act(item: dict[str, Any]) -> str | None:
 
 def _what(item: dict[str, Any]) -> str:
     if item["recipient"]:
-        return f"{item['count']} object{'' if item['count'] == 1 else 's'}"
+        return say_count(item["count"], "object")
     return item["kind"] or item["clause"] or ""
 
 

@@ -2,10 +2,11 @@
 """Shell: what keeps a node's folder whole, in words."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from comity.cli.words.layout import printable, shorten_time
 from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
+from comity.counting import say_count
 
 __all__ = [
     "describe_backup",
@@ -17,6 +18,9 @@ __all__ = [
 ]
 
 
+_NONE_LOST: Final = "no lost entry of it is known"
+
+
 def describe_forgotten(result: dict[str, Any]) -> str:
     """What was purged, or would be, and where something of it still is."""
     if "refused" in result:
@@ -25,10 +29,13 @@ def describe_forgotten(result: dict[str, Any]) -> str:
         return describe_waiting_act(result)
     ranges = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in result["entries"][:20])
     if "purges" not in result:
-        return f"{result['count']} entries would be purged: {ranges}" if result["count"] else "No entry fits."
+        return (
+            f"{say_count(result['count'], 'entry')} would be purged: {ranges}" if result["count"] else "No entry fits."
+        )
     if not result["count"]:
         return "Nothing is to be purged."
-    lines = [f"purged: the content of {result['count']} entries ({ranges}); on record as {_number(result['purges'])}"]
+    many = say_count(result["count"], "entry")
+    lines = [f"purged: the content of {many} ({ranges}); on record as {_number(result['purges'])}"]
     lines += describe_approvals(result["approvals"])
     if result["more"]:
         lines.append("More entries fit: give the same order again.")
@@ -42,9 +49,10 @@ def describe_purged_received(result: dict[str, Any]) -> str:
     if "waits_for" in result:
         return describe_waiting_act(result)
     which = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in result["receipts"][:20])
+    lost, refused = say_count(result["set_aside"], "receipt"), say_count(result["refused_pages"], "refused page")
     lines = [
         f"purged, on record as entry {result['purge']}: what the receipts for disclosures {which or 'none'} list",
-        f"  and {result['set_aside']} receipts of a lost log, {result['refused_pages']} refused pages",
+        f"  and {lost} of a lost log, {refused}",
         "Their places in the giver's log are left, and go on to verify.",
         *describe_approvals(result["approvals"]),
     ]
@@ -70,7 +78,7 @@ def _describe_gone(result: dict[str, Any]) -> list[str]:
         return ["NOT GONE YET: another process reads the store. It leaves the files when that ends: `retention run`."]
     if searched is None:
         return []
-    looked = f"{searched['files']} files of the folder ({searched['bytes']} bytes read)"
+    looked = f"{say_count(searched['files'], 'file')} of the folder ({say_count(searched['bytes'], 'byte')} read)"
     return [f"gone: the salts of {searched['salts']} of these entries were looked for, and are in none of the {looked}"]
 
 
@@ -81,15 +89,15 @@ def _number(entries: list[int]) -> str:
 def describe_backup(result: dict[str, Any]) -> str:
     """What was backed up, and what was not."""
     keys = "with the PRIVATE KEYS" if result["with_keys"] else "without keys: keep those somewhere else"
-    return f"backed up: {result['party']}, {result['size']} log entries, {result['bytes']} bytes, {keys}"
+    entries, size = say_count(result["size"], "log entry"), say_count(result["bytes"], "byte")
+    return f"backed up: {result['party']}, {entries}, {size}, {keys}"
 
 
 def describe_restored(result: dict[str, Any]) -> str:
     """What was restored, and what to do before it starts."""
     folder = printable(result["folder"])
-    lines = [
-        f"restored and verified: {result['party']} as of {shorten_time(result['made_at'])}, {result['size']} entries"
-    ]
+    at, entries = shorten_time(result["made_at"]), say_count(result["size"], "entry")
+    lines = [f"restored and verified: {result['party']} as of {at}, {entries}"]
     if not result["with_keys"]:
         lines.append(f"The private keys are not in this backup: put them into {folder}/keys, mode 600.")
     lines += [
@@ -105,7 +113,8 @@ def describe_recovered(result: dict[str, Any]) -> str:
         return describe_refusal(result["refused"])
     if "waits_for" in result:
         return describe_waiting_act(result)
-    lost = f"at least {result['lost']} entries of it are lost" if result["lost"] else "no lost entry of it is known"
+    are = "is" if result["lost"] == 1 else "are"
+    lost = f"at least {say_count(result['lost'], 'entry')} of it {are} lost" if result["lost"] else _NONE_LOST
     told = ", ".join(result["told"]) or "nobody was given anything"
     stopped = ["This node cosigns nothing for others until it has another key for it: comity party rotate witness."]
     return "\n".join(
@@ -149,7 +158,7 @@ def _say_let_in(persons: list[str], credentials: list[str]) -> list[str]:
 def _say_witness(item: dict[str, Any]) -> str:
     name = printable(item["name"])
     if item["size"] is not None:
-        return f"  the witness {name} has seen {item['size']} entries of it"
+        return f"  the witness {name} has seen {say_count(item['size'], 'entry')} of it"
     said = "contradicts what was restored" if item["answered"] else "WAS NOT HEARD"
     return f"  the witness {name} {said}: {printable(item['problem'] or '')}"
 
@@ -159,6 +168,7 @@ def describe_examination(result: dict[str, Any]) -> str:
     lines = list[str]()
     for item in sorted(result["findings"], key=lambda item: item["grade"] != "broken"):
         lines += [f"{item['grade']}: {printable(item['where'])}", f"  {printable(item['what'])}", f"  do: {item['do']}"]
-    examined = f"{result['objects']} objects, {result['events']} events, {result['entries']} log entries"
+    counted = ((result["objects"], "object"), (result["events"], "event"), (result["entries"], "log entry"))
+    examined = ", ".join(say_count(number, what) for number, what in counted)
     lines.append(f"{'sound' if result['sound'] else 'BROKEN'}: examined {examined}")
     return "\n".join(lines)

@@ -4,6 +4,7 @@
 from typing import Any
 
 from comity.cli.words.layout import columns, join_words, printable, shorten
+from comity.counting import say_count
 
 __all__ = ["describe_matrix", "describe_seen"]
 
@@ -19,7 +20,7 @@ def describe_matrix(result: dict[str, Any]) -> str:
         table = [(printable(column["word"] or "(not said)"), *_describe_cell(cell)) for column, cell in pairs]
         lines += columns(table, indent="  ") if table else ["  nothing is held"]
     if result["more_columns"]:
-        lines.append(f"{result['more_columns']} more words with fewer objects")
+        lines.append(f"{say_count(result['more_columns'], 'more word')} with fewer objects")
     if result["next"]:
         lines.append(f"more with --after {result['next']}")
     return "\n".join(lines)

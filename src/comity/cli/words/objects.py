@@ -9,6 +9,7 @@ from comity.cli.words.layout import columns, fields, join_words, outline, printa
 from comity.cli.words.recalls import describe_handed, describe_recalled
 from comity.cli.words.receipts import say_waived
 from comity.cli.words.retention import describe_stone
+from comity.counting import say_count
 
 __all__ = [
     "describe_explanation",
@@ -183,9 +184,8 @@ def _describe_shown(item: dict[str, Any], giver: str) -> list[str]:
     """What a giver's receipts showed beside what came, and what they did not show."""
     lines = list[str]()
     if item["missing"]:
-        lines.append(
-            f"  {giver} has {item['missing']} disclosures on record that never came here; their receipts were kept"
-        )
+        missing = say_count(item["missing"], "disclosure")
+        lines.append(f"  {giver} has {missing} on record that never came here; the receipts are kept")
     if item["refused"]:
         lines.append(f"  REFUSED, and nothing of the page was kept: what {giver} sent does not match")
         lines.append(f"  {printable(item['refused']['reason'])}")

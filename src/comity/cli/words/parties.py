@@ -5,6 +5,7 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, printable, shorten_time
 from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
+from comity.counting import say_count
 
 __all__ = [
     "describe_added",
@@ -71,7 +72,7 @@ def describe_repinned(result: dict[str, Any]) -> str:
         ),
         "What the keys before signed stays on record; they sign nothing more here.",
         f"Credentials revoked: {result['credentials_revoked']}. Where a client needs one: `credential create`.",
-        f"Its log begins anew: {count} receipt{'' if count == 1 else 's'} of the one before kept as evidence."
+        f"Its log begins anew: {say_count(count, 'receipt')} of the one before kept as evidence."
         if result["log_begins_anew"]
         else "Its log goes on under the same key.",
     ]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, outline, printable, shorten, shorten_time
+from comity.counting import say_count
 
 __all__ = [
     "describe_added",
@@ -35,7 +36,7 @@ def describe_renewed(result: dict[str, Any]) -> str:
 def describe_removed(result: dict[str, Any]) -> str:
     """A person who acts no more."""
     dropped = result["approvals_dropped"]
-    died = f", and {dropped} approval{'' if dropped == 1 else 's'} of acts not done died" if dropped else ""
+    died = f", and {say_count(dropped, 'approval')} of acts not done died" if dropped else ""
     return f"{result['person']} acts no more{died}"
 
 
@@ -54,7 +55,7 @@ def describe_invited(result: dict[str, Any]) -> str:
 def describe_signed_out(result: dict[str, Any]) -> str:
     """A person whose sessions and programs have ended."""
     ended, stopped = result["ended"], result["programs"]
-    counted = f"{ended} session{'' if ended == 1 else 's'} and {stopped} program{'' if stopped == 1 else 's'}"
+    counted = f"{say_count(ended, 'session')} and {say_count(stopped, 'program')}"
     return f"{counted} of {result['person']} ended"
 
 

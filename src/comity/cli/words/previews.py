@@ -4,6 +4,7 @@
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, printable, shorten, shorten_ids
+from comity.counting import say_count
 
 __all__ = ["describe_check", "describe_comparison", "describe_preview"]
 
@@ -90,7 +91,7 @@ def _flow(item: dict[str, Any]) -> list[str]:
     # What every object of the channel goes without, if it has it, may not be there: labels do not say.
     bound = any(row["tear_line"] or "created_by_ref" in row["redacted"] for row in item["groups"])
     redacted = f"{'at most ' if bound else ''}{item['redacted']} of them redacted"
-    counts = f"{item['released']} objects would be released, {redacted}"
+    counts = f"{say_count(item['released'], 'object')} would be released, {redacted}"
     lines = [f"{head}: {counts}; {item['withheld']} withheld", *_limits(item), *_groups(item)]
     if item["refusals"]:
         rows = [("WITHHELD BY", "OBJECTS", "FOR EXAMPLE")]
@@ -132,7 +133,7 @@ def _groups(item: dict[str, Any]) -> list[str]:
     more = len(hidden) + item["more"]["groups"]
     if more:
         objects = sum(row["objects"] for row in hidden) + item["more"]["objects"]
-        lines.append(f"  and {objects} objects in {more} smaller groups")
+        lines.append(f"  and {say_count(objects, 'object')} in {say_count(more, 'smaller group')}")
     return lines
 
 

@@ -4,6 +4,7 @@
 from typing import Any
 
 from comity.cli.words.layout import columns, join_words, printable, shorten
+from comity.counting import say_count
 
 __all__ = ["describe_reach"]
 
@@ -16,7 +17,7 @@ _CONSENT = {
 def describe_reach(result: dict[str, Any]) -> str:
     """Each party that could be given one with a chain, and those that never are."""
     counted = len(result["agreements"])
-    versions = f"{counted} version{'' if counted == 1 else 's'} of agreements known here"
+    versions = f"{say_count(counted, 'version')} of agreements known here"
     lines = [
         f"such an object: {join_words(result['attributes']) if result['attributes'] else 'any'}",
         f"counted: {versions}; {_CONSENT[result['consent']]}",

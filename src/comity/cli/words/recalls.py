@@ -5,6 +5,7 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, printable, shorten, shorten_time
 from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
+from comity.counting import say_count
 
 __all__ = [
     "describe_handed",
@@ -31,7 +32,7 @@ def describe_recalling(result: dict[str, Any]) -> str:
     if "refused" in result:
         return describe_refusal(result["refused"])
     many = len(result["versions"])
-    what = f"{result['object']}, {many} version{'' if many == 1 else 's'}"
+    what = f"{result['object']}, {say_count(many, 'version')}"
     lines = [
         f"{_CHANGES[result['change']]}: {what}, given to nobody from here on",
         *describe_approvals(result["approvals"]),

@@ -5,6 +5,7 @@ from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, printable, shorten_time
 from comity.cli.words.people import describe_approvals, describe_refusal, describe_waiting_act
+from comity.counting import say_count
 
 __all__ = ["describe_receipt", "describe_verified", "describe_waived", "list_refused", "say_waived"]
 
@@ -16,10 +17,7 @@ _NO_WITNESS = (
 def describe_verified(result: dict[str, Any]) -> str:
     """What a receipt shows, and what of it nobody vouched for."""
     count = len(result["objects"])
-    head = (
-        f"verified: {result['giver']} gave {count} object{'' if count == 1 else 's'} to {result['recipient']}"
-        f" at {result['at']}"
-    )
+    head = f"verified: {result['giver']} gave {say_count(count, 'object')} to {result['recipient']} at {result['at']}"
     facts = fields(
         [
             ("disclosure", f"{result['sequence']} to {result['recipient']}, answer {result['answer']}"),

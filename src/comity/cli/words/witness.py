@@ -4,18 +4,21 @@
 from typing import Any
 
 from comity.cli.words.layout import columns, fields, join_words, printable, shorten_time
+from comity.counting import say_count
 
 __all__ = ["describe_log", "describe_shown", "describe_witness", "list_witnesses"]
 
 
 def list_witnesses(result: dict[str, Any]) -> str:
     """Who cosigns this node's log, whose logs it cosigns, and evidence."""
-    lines = [f"the log has {result['size']} entries; its key, for a witness that is no node:", f"  {result['log']}"]
+    entries = say_count(result["size"], "entry")
+    lines = [f"the log has {entries}; its key, for a witness that is no node:", f"  {result['log']}"]
     if not result["witnesses"]:
         lines.append("no witness is asked to cosign it: name some in node.toml")
     for item in result["witnesses"]:
-        beside = f", and heads of {item['logs']} more log{'' if item['logs'] == 1 else 's'}" if item["logs"] else ""
-        lines.append(f"witness {printable(item['name'])}: cosigned {item['size']} entries of the house's log{beside}")
+        beside = f", and heads of {say_count(item['logs'], 'more log')}" if item["logs"] else ""
+        cosigned = f"{say_count(item['size'], 'entry')} of the house's log"
+        lines.append(f"witness {printable(item['name'])}: cosigned {cosigned}{beside}")
         if item["problem"]:
             lines.append(f"  {printable(item['problem'])}")
     return "\n".join([*lines, *_list_witnessed(result)])
@@ -48,8 +51,8 @@ def describe_shown(result: dict[str, Any]) -> str:
         "accused": f"accused: nothing here shows that the heads of {origin} are of one history; ask it for a proof",
     }
     rows = [
-        ("first", f"{result['first_size']} entries, root {result['first_root']}"),
-        ("second", f"{result['second_size']} entries, root {result['second_root']}"),
+        ("first", f"{say_count(result['first_size'], 'entry')}, root {result['first_root']}"),
+        ("second", f"{say_count(result['second_size'], 'entry')}, root {result['second_root']}"),
         ("root of the second at the size of the first", result["true_root"]),
     ]
     return "\n".join([said[result["verdict"]], *fields(rows, indent="  ")])
