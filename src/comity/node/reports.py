@@ -24,7 +24,7 @@ from typing import Any, Final
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
-from comity.errors import ConflictError, MalformedObject, MalformedRequest
+from comity.errors import ConflictError, MalformedObject, MalformedRequest, NotFoundError
 from comity.ids import Instant, ObjectId, PartyId, format_instant
 from comity.intake.article.assembly import REPORT_KEY, Review, assemble_report
 from comity.intake.article.numbering import format_numbers
@@ -52,7 +52,7 @@ from comity.node.tagging import find_plain
 from comity.node.wording import find_rules
 from comity.release.classification import ClassificationChange
 from comity.stix.labels import UNDECIDED, Tags, join_tags, make_tags
-from comity.store import Transaction, articles, objects
+from comity.store import Transaction, articles, objects, parties
 
 __all__ = ["UNMARKED_WORDS", "Made", "ReportPlan", "make_report"]
 
@@ -111,7 +111,7 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
     """The report of the article and what was confirmed of it, objects of this party from here on.
 
     Raises:
-        NotFoundError: the article.
+        NotFoundError: the article, or a party of the audience is not pinned here.
         ConflictError: drafts are open, others decided more or made it since, or an object cannot be taken in; then
             nothing was done.
         MalformedRequest: nothing is confirmed, no day of publication is known, or what was said is not of its form.
@@ -132,6 +132,7 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
                 f"{len(open_numbers)} draft{'s are' if len(open_numbers) > 1 else ' is'} open"
                 f" ({format_numbers(open_numbers)[:80]}): confirm or strike each, or say --strike-open"
             )
+        _check_known(act.transaction, plan.audience or ())
         said = _read_said(plan, found.article)
         making = _make(act, found, said, rules)
         decided = count_states(act.transaction, found.article).last > found.article.made_through
@@ -160,6 +161,15 @@ def make_report(node: Node, prefix: str, plan: ReportPlan, *, by: Actor) -> Made
         stored = find_article(act.transaction, str(found.article.number))
         result = _describe(act.transaction, replace(found, article=stored), making, said, already=False)
     return replace(result, added=intake.added, known=intake.known, struck=open_numbers, approvals=done.approvals)
+
+
+def _check_known(transaction: Transaction, audience: Collection[PartyId]) -> None:
+    for party in sorted(audience):
+        if parties.read_party(transaction, party) is None:
+            raise NotFoundError(
+                f"{party} is not a party this node knows: name it as `party list` has it, or pin it first with"
+                " `party add FILE --digest D`"
+            )
 
 
 def _take_in(act: Act, making: "_Making", said: "_Said") -> Intake:

@@ -564,6 +564,19 @@ def test_an_id_that_a_partner_has_taken_refuses_the_whole_and_nothing_of_the_par
     assert findings(world) == ()
 
 
+def test_a_party_that_is_not_pinned_here_is_no_audience(world: World) -> None:
+    add(world)
+    confirm(world, "person/")
+    before = entries(world), count(world, "object")
+    for audience in ({A, PartyId("borealis")}, {PartyId("borealis")}):
+        with pytest.raises(NotFoundError, match=r"borealis is not a party this node knows.*party list.*party add"):
+            make_report(world.nodes[A], "1", replace(SAID, audience=frozenset(audience)), by=world.actor(A))
+    assert (entries(world), count(world, "object")) == before
+    assert make(world, replace(SAID, audience=frozenset({A, B}))).audience == frozenset({A, B})
+    world.tick()
+    assert make(world).audience == frozenset({A, B}), "what was said before stays said"
+
+
 def test_an_audience_is_for_good_and_not_of_what_articles_share(world: World) -> None:
     world.sign_all(world.terms(types=TYPES))
     add(world)
