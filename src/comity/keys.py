@@ -31,7 +31,7 @@ from cryptography.x509 import ObjectIdentifier
 from comity.errors import ConfigError
 from comity.signing import Role, RoleKeys, Signer
 
-__all__ = ["FileSigner", "Keyring", "create_key", "create_keys", "encrypt_key", "open_key"]
+__all__ = ["FileSigner", "Keyring", "NoKeys", "create_key", "create_keys", "encrypt_key", "open_key"]
 
 # scrypt with 16 MiB, eight times over (OWASP Password Storage: as good as once over 128 MiB). More memory at once is
 # more than OpenSSL's own programs read.
@@ -265,6 +265,14 @@ class Keyring:
             path.unlink(missing_ok=True)
             _write(path, _format_key(key, passphrase, self._draw))
         _sync(self.folder)
+
+
+class NoKeys(Keyring):
+    """The keys of a copy that has none: nothing is signed there."""
+
+    def open(self, named: Mapping[Role, RoleKeys]) -> Mapping[Role, Signer]:  # noqa: ARG002 (none of them is there)
+        """No signer of any role."""
+        return {}
 
 
 def create_keys(folder: Path, passphrase: bytes | None, draw: Callable[[int], bytes]) -> dict[Role, Signer]:

@@ -26,7 +26,7 @@ from comity.agreement.recognition import Policy, parse_policy
 from comity.config import Settings, load_settings
 from comity.errors import ConfigError, CorruptionError, MalformedError, NotFoundError, UnavailableError
 from comity.ids import Digest, Instant, PartyId, PersonId, format_instant
-from comity.keys import Keyring
+from comity.keys import Keyring, NoKeys
 from comity.node.clock import draw_bytes, read_clock
 from comity.node.heads import join_heads, read_newest, verify_newest, write_head
 from comity.node.pages import Pages
@@ -39,7 +39,7 @@ from comity.tlog.origin import find_token, first_origin, name_origin
 
 _log = logging.getLogger("comity.node")
 
-__all__ = ["Act", "Node", "join_node", "open_node", "open_signers"]
+__all__ = ["Act", "Node", "inspect_node", "join_node", "open_node", "open_signers"]
 
 
 ORIGIN = "log-origin"
@@ -286,6 +286,25 @@ def open_node(folder: Path, unlock: Callable[[], bytes] | None = None) -> Node:
         store.close()
         raise
     return node
+
+
+def inspect_node(folder: Path) -> Node:
+    """The node in `folder`, or a copy of it, for reading only: without its keys, no lock is taken, nothing is written.
+
+    That the store is whole, and not an older one, is not looked at: `journal.verify_folder` does.
+
+    Raises:
+        NotFoundError: no node there.
+        ConfigError: settings.
+        CorruptionError: the store does not hold this party's own manifest, or is none.
+    """
+    settings = load_settings(folder)
+    store = SqliteStore.inspect(folder / "store.db")
+    try:
+        return Node(folder, settings=settings, store=store, keyring=NoKeys(folder / "keys", None, draw_bytes))
+    except BaseException:
+        store.close()
+        raise
 
 
 def join_node(folder: Path, settings: Settings, *, lock: int, turns: int, passphrase: bytes | None) -> Node:

@@ -18,12 +18,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from comity.agreement.people import Person
 from comity.errors import ComityError
 from comity.ids import AgreementId
-from comity.node.node import Node, open_node
+from comity.node.node import Node, inspect_node, open_node
 from comity.node.outbox import list_due
 from comity.node.upkeep import keep_up
 from comity.operations.checking import Checking, describe_patterns
@@ -45,6 +45,10 @@ STOP_DELIVERY_SECONDS = 0.5
 
 COSIGN_SECONDS = 3.0
 """How long an answer waits for witnesses; who has not cosigned by then is asked again later."""
+
+
+OF_COPIES: Final = frozenset({"log.show", "log.list", "log.figures", "log.checkpoint", "log.relationships"})
+"""What a copy of a node without its keys is asked: reading alone, of which nothing is signed."""
 
 
 class Surroundings(Protocol):
@@ -157,12 +161,17 @@ def act_alone(
 ) -> Reply:
     """What became of the operation on the node in `folder`, which no other process owns.
 
+    A copy without keys, as an auditor has it, is read and not opened, where the operation is of those that only read.
+
     `unlock` gives the passphrase of its keys, if they have one; `tell` is told by long work how far it is.
 
     Raises:
         StoreBusy: another process owns it.
         ComityError: the node cannot be opened.
     """
+    if operation in OF_COPIES and not (folder / "keys").exists():
+        with contextlib.closing(inspect_node(folder)) as node:
+            return asyncio.run(act(node, operation, arguments, around=_Alone(node), tell=tell))
     with open_alone(folder, unlock, tell) as carry_out:
         return carry_out(operation, arguments)
 
