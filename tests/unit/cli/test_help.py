@@ -146,6 +146,18 @@ def test_help_takes_less_than_a_fifth_of_a_second_of_cpu(tmp_path: Path) -> None
     assert min(used) < 0.2
 
 
+@pytest.mark.parametrize("module", ["comity", "comity.cli"])
+def test_it_runs_as_a_module_where_it_is_not_on_the_path(module: str) -> None:
+    at = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    told = subprocess.run(
+        [sys.executable, "-m", module, "--version"], check=True, capture_output=True, text=True, env=at
+    )
+    assert told.stdout.startswith("comity ")
+    asked = [sys.executable, "-m", module, "--node", "/nowhere", "log", "show", "0", "--json"]
+    failed = subprocess.run(asked, check=False, capture_output=True, text=True, env=at)
+    assert (failed.returncode, json.loads(failed.stderr)["error"]["code"]) == (Exit.NOT_FOUND, "not-found")
+
+
 def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert re.fullmatch(r"comity \d+\.\d+\.\d+\n", capsys.readouterr().out)
