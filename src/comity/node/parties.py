@@ -21,7 +21,7 @@ from comity.errors import (
     VerificationError,
 )
 from comity.exchange import verify_access
-from comity.ids import Digest, Instant, PartyId
+from comity.ids import Digest, Instant, PartyId, format_instant
 from comity.lineage import Version
 from comity.node.lineage import check_keys, put_manifest, revoke_good_credentials
 from comity.node.node import Act, Node
@@ -42,6 +42,7 @@ __all__ = [
     "check_url",
     "create_credential",
     "export_manifest",
+    "find_manifest",
     "find_party",
     "issue_credential",
     "list_credentials",
@@ -63,6 +64,7 @@ _SECRET_BYTES = 32
 _ID_BYTES = 6
 _MIN_PREFIX = 4
 _MAX_CREDENTIALS = 20
+_SHOWN = 10
 _DAY = 86_400_000_000
 _MAX_CREDENTIAL_CHARACTERS = 8_192
 
@@ -82,6 +84,30 @@ def export_manifest(node: Node) -> bytes:
     if own is None:
         raise CorruptionError("the store does not hold this party's own manifest; restore a backup")
     return own.envelope
+
+
+def find_manifest(node: Node, party: PartyId, *, number: int | None = None, at: Instant | None = None) -> bytes:
+    """The signed manifest of a party as received: the one with that number, and the newest that was issued by `at`.
+
+    Those from before the party was pinned anew count too. Its numbers may have begun again: the newest is meant.
+
+    Raises:
+        NotFoundError: the party is not pinned here, or no such manifest is kept; the others are named.
+    """
+    with node.store.read() as transaction:
+        kept = [envelope for who, _, _, envelope in parties.list_manifests(transaction) if who == party]
+    if not kept:
+        raise NotFoundError(f"{party} is not a party this node knows; `party list` shows those that are")
+    read = [(parse_manifest(parse_signed_document(envelope).payload), envelope) for envelope in kept]
+    fitting = [
+        envelope
+        for manifest, envelope in read
+        if number in {None, manifest.version} and (at is None or manifest.issued_at <= at)
+    ]
+    if not fitting:
+        there = ", ".join(f"{each.version} of {format_instant(each.issued_at)}" for each, _ in read[-_SHOWN:])
+        raise NotFoundError(f"no such manifest of {party} is kept here; kept are, by number: {there}")
+    return fitting[-1]
 
 
 def add_party(node: Node, envelope: bytes, *, digest: Digest | None, url: str | None) -> Manifest:

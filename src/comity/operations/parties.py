@@ -2,7 +2,7 @@
 """Shell: operations on parties: this one's manifest, the partners' manifests, and credentials given to partners."""
 
 from comity.agreement.recognition import Refusal
-from comity.ids import Instant, format_instant, parse_digest, parse_party_id
+from comity.ids import Instant, format_instant, parse_digest, parse_instant, parse_party_id
 from comity.node import parties, pinning
 from comity.node.node import Node
 from comity.node.parties import StoredCredential
@@ -23,10 +23,18 @@ __all__ = [
     "revoke_credential",
 ]
 
+_MOST_VERSION = 2**53 - 1
 
-def export(node: Node, _: Arguments) -> Outcome:
-    """This party's signed manifest, as text, and its digest."""
-    envelope = parties.export_manifest(node)
+
+def export(node: Node, arguments: Arguments) -> Outcome:
+    """A signed manifest, as text, and its digest: this party's that is in force, or another one that is kept."""
+    of, at = arguments.optional("of"), arguments.optional("at")
+    number = arguments.optional_number("number", most=_MOST_VERSION)
+    if of is None and at is None and number is None:
+        envelope = parties.export_manifest(node)
+    else:
+        party = node.party if of is None else parse_party_id(of)
+        envelope = parties.find_manifest(node, party, number=number, at=None if at is None else parse_instant(at))
     manifest = parse_manifest(parse_signed_document(envelope).payload)
     return Outcome(result={**describe_manifest(manifest), "manifest": envelope.decode()})
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands on real nodes, without a serving process."""
 
+import base64
 import contextlib
 import fcntl
 import json
@@ -96,6 +97,36 @@ def test_a_manifest_in_a_file_leaves_its_digest(aurelia: Party, tmp_path: Path) 
     assert (done.out, done.err) == (f"digest {aurelia.digest}\n", "")
     assert json.loads((tmp_path / "m.json").read_bytes())["payloadType"].startswith("application/")
     assert aurelia.ask("party", "export", tmp_path / "m.json").keys() == documented("party export") - {"manifest"}
+
+
+def test_an_earlier_manifest_is_written_by_its_number_or_for_a_time(
+    aurelia: Party, borealia: Party, tmp_path: Path
+) -> None:
+    borealia.pin(aurelia)
+    second = aurelia.ask("party", "rotate", "log")
+    aurelia.ask("party", "export", tmp_path / "second.json")
+    assert borealia.do("party", "add", tmp_path / "second.json").code == 0
+    first = aurelia.manifest.read_text(encoding="utf-8").rstrip("\n")
+    for options in (("--number", "1"), ("--at", json.loads(read_payload(first))["issued_at"])):
+        for holder, of in ((aurelia, ()), (aurelia, ("--of", "aurelia")), (borealia, ("--of", "aurelia"))):
+            done = holder.do("party", "export", *of, *options)
+            assert (done.out.rstrip("\n"), done.err) == (first, f"digest {aurelia.digest}\n")
+    written = borealia.ask("party", "export", tmp_path / "then.json", "--of", "aurelia", "--number", "1")
+    assert (written["version"], written["digest"], written["file"]) == (1, aurelia.digest, str(tmp_path / "then.json"))
+    assert (tmp_path / "then.json").read_text(encoding="utf-8") == first
+    assert borealia.ask("party", "export", "--of", "aurelia")["digest"] == second["digest"]
+    for wrong, code in (
+        (("--number", "3"), 5),
+        (("--at", "2001-01-01T00:00:00Z"), 5),
+        (("--of", "meridia"), 5),
+        (("--at", "yesterday"), 2),
+        (("--number", "-1"), 2),
+    ):
+        assert borealia.do("party", "export", *wrong).code == code, wrong
+
+
+def read_payload(envelope: str) -> bytes:
+    return base64.b64decode(json.loads(envelope)["payload"])
 
 
 def test_a_party_is_pinned_by_its_digest(aurelia: Party, borealia: Party) -> None:

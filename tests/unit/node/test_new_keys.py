@@ -9,7 +9,7 @@ import pytest
 
 from comity.agreement.people import Role as PersonRole
 from comity.canonical import sha256_digest
-from comity.errors import ReceiptRefused
+from comity.errors import NotFoundError, ReceiptRefused
 from comity.ids import Instant, PartyId
 from comity.keys import Keyring
 from comity.node.audit import audit_folder
@@ -21,7 +21,7 @@ from comity.node.heads import sign_head
 from comity.node.journal import verify_folder
 from comity.node.lineage import read_chain
 from comity.node.node import open_node
-from comity.node.parties import add_party, export_manifest
+from comity.node.parties import add_party, export_manifest, find_manifest
 from comity.node.people import Actor, Waiting
 from comity.node.receipts import give_consistency, give_receipt
 from comity.node.receive import Received, receive_shown
@@ -104,6 +104,30 @@ def test_receipts_of_before_and_after_are_shown_by_the_manifest_of_their_time(wo
     found = audit_folder(world.nodes["aurelia"].folder, now=world.now)
     assert (found.found, found.decided) == (0, 2)
     assert examine_folder(world.nodes["aurelia"].folder).is_sound
+
+
+@pytest.mark.parametrize("holder", ["aurelia", "borealia"])
+def test_the_manifest_of_a_time_is_found_with_both_and_shows_the_receipt_of_that_time(
+    world: World, holder: str
+) -> None:
+    before, at = pull(world), world.now
+    world.tick()
+    rotate(world)
+    node = world.nodes[holder]
+    first, second = find_manifest(node, GIVER, number=1), find_manifest(node, GIVER, number=2)
+    assert first != second == find_manifest(node, GIVER) == export_manifest(world.nodes["aurelia"])
+    assert find_manifest(node, GIVER, at=at) == first
+    assert find_manifest(node, GIVER, at=world.now) == second
+    _, data = find_kept_receipt(world.nodes["borealia"], GIVER, before)
+    shown = verify_files(data, manifests={"now": second, "then": first}, policy=None, objects={})
+    assert shown["manifest"] == manifests(world)[0].digest
+    with pytest.raises(ReceiptRefused, match="checkpoint"):
+        verify_files(data, manifests={"now": second}, policy=None, objects={})
+    for number, when in ((3, None), (2, at), (None, Instant(0))):
+        with pytest.raises(NotFoundError, match=r"kept are, by number: 1 of \S+, 2 of"):
+            find_manifest(node, GIVER, number=number, at=when)
+    with pytest.raises(NotFoundError, match="meridia is not a party this node knows"):
+        find_manifest(node, PartyId("meridia"))
 
 
 def test_what_a_stolen_log_key_signed_is_shown_by_no_old_manifest_beside_the_one_that_revokes_it(world: World) -> None:

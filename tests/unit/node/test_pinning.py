@@ -23,7 +23,7 @@ from comity.errors import (
     VerificationError,
 )
 from comity.exchange import make_access, make_message
-from comity.ids import AgreementId, Digest, PartyId
+from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node import people
 from comity.node.certificate import read_evidence, verify_evidence
 from comity.node.correspond import receive_any
@@ -31,7 +31,7 @@ from comity.node.founding import found_node
 from comity.node.journal import list_entries, list_relationships, verify_folder
 from comity.node.node import Node, open_node
 from comity.node.outbox import list_due
-from comity.node.parties import add_party, authenticate, create_credential, export_manifest, find_party
+from comity.node.parties import add_party, authenticate, create_credential, export_manifest, find_manifest, find_party
 from comity.node.people import Actor, Waiting
 from comity.node.pinning import Repinned, list_pins_before, repin_party
 from comity.node.recording import Recorded
@@ -105,6 +105,21 @@ def repin(
 
 def own_digest(envelope: bytes) -> Digest:
     return parse_manifest(parse_signed_document(envelope).payload).digest
+
+
+def test_the_manifests_from_before_it_was_pinned_anew_are_found_by_their_time(world: World, fresh: Node) -> None:
+    node = world.nodes["borealia"]
+    first, second = (find_manifest(node, AURELIA, number=number) for number in (1, 2))
+    world.tick()
+    lost_at = world.now
+    world.tick()
+    envelope = export_manifest(fresh)
+    issued_at = parse_manifest(parse_signed_document(envelope).payload).issued_at
+    assert isinstance(repin(world, envelope), Repinned)
+    assert find_manifest(node, AURELIA) == find_manifest(node, AURELIA, number=1) == envelope
+    assert find_manifest(node, AURELIA, number=2) == second
+    early = Instant(min(lost_at, issued_at - 1))
+    assert find_manifest(node, AURELIA, number=1, at=early) == first
 
 
 def test_a_party_that_lost_its_keys_is_pinned_anew_by_two_people(world: World, fresh: Node) -> None:

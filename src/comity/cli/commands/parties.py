@@ -29,13 +29,17 @@ def party() -> None:
 
 @party.command("export", cls=ActCommand, example="comity --node aurelia party export aurelia.manifest.json")
 @click.argument("file", required=False)
+@click.option("--of", metavar="PARTY", help="That of a party that is pinned here, as it was received.")
+@click.option("--number", metavar="N", type=int, help="An earlier one: the version N.")
+@click.option("--at", metavar="TIME", help="An earlier one: that of the TIME.")
 @click.pass_obj
-def export(session: Session, file: str | None) -> int:
+def export(session: Session, file: str | None, of: str | None, number: int | None, at: str | None) -> int:
     """Write this party's signed manifest to FILE, or to standard output, and say its digest.
 
-    Partners need both: the file by any way, the digest over a channel on which they know you.
+    Partners need both: the file by any way, the digest over a channel on which they know you. What was signed before
+    keys were replaced is verified by the manifest of its time: all of them are kept.
     """
-    reply = session.carry_out("party.export", {})
+    reply = session.carry_out("party.export", {"of": of, "number": number, "at": at})
     if reply.result is None:
         return session.finish(reply, lambda _: "")
     text = str(reply.result["manifest"])
