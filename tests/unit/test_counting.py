@@ -10,7 +10,9 @@ import comity
 from comity.counting import name_counted, say_count
 
 SOURCE = Path(comity.__file__).parent
-SAID = sorted([*(SOURCE / "cli" / "words").glob("*.py"), *(SOURCE / "console" / "templates").glob("*.html")])
+SAID = sorted(
+    path for where in ("cli/commands/*.py", "cli/words/*.py", "console/templates/*.html") for path in SOURCE.glob(where)
+)
 KINDS = (
     "agreements answers bytes channels characters checkpoints clauses columns disclosures drafts entries events files"
     " groups hashes logs messages objects pages parties people persons receipts records seconds times versions"

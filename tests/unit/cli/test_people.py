@@ -159,7 +159,7 @@ def test_each_position_is_said_with_the_basis_that_it_is_on(
         assert (matter["kind"], matter["bases"]) == (act[0], on)
         text = party.do("approvals").out
         for position, basis in zip(said[party.id], on, strict=True):
-            assert f"{position}: the basis of {basis['party']}, unsc_resolution {basis['reference']}" in text
+            assert f"  - basis of {basis['party']}, unsc_resolution {basis['reference']}: {position}\n" in text
         assert party.do_as("legal", "approve", first["matter"]).code == 0
         assert party.ask("approvals") == {"matters": []}
         if party is aurelia:

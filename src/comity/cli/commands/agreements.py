@@ -19,6 +19,7 @@ from comity.cli.words.agreements import (
 from comity.cli.words.certificate import describe_certificate, warn_of_problems
 from comity.cli.words.previews import describe_check, describe_comparison, describe_preview
 from comity.cli.words.retention import describe_review
+from comity.counting import say_count
 from comity.errors import MalformedRequest
 from comity.operations.reply import Json
 
@@ -140,7 +141,7 @@ def export(session: Session, agreement_id: str, file: str | None) -> int:
         return session.finish(reply, lambda result: str(result["messages"]).rstrip("\n"))
     write_new(file, str(reply.result.pop("messages")))
     reply.result["file"] = file
-    return session.finish(reply, lambda result: f"{result['count']} messages written to {file}")
+    return session.finish(reply, lambda result: f"{say_count(result['count'], 'message')} written to {file}")
 
 
 @agreement.command(

@@ -83,7 +83,7 @@ def _ask_each(
 def _stop(session: Session, reply: Reply, added: Sequence[Json]) -> int:
     """What is wrong with the command, and what was done before that showed."""
     if added:
-        session.note(f"{len(added)} of the files before it were kept")
+        session.note(f"{len(added)} of the files before it {'was' if len(added) == 1 else 'were'} kept")
     return session.finish(reply, lambda _: "")
 
 

@@ -175,7 +175,7 @@ def _name_positions(said: dict[str, Any], bases: list[dict[str, Any]]) -> dict[s
     if not bases:
         return said
     named = [
-        f"{position.replace('_', ' ')}: the basis of {basis['party']}, {basis['kind']} {basis['reference']}"
+        {f"basis of {basis['party']}, {basis['kind']} {basis['reference']}": position.replace("_", " ")}
         for position, basis in zip(said["positions"], bases, strict=True)
     ]
     return {**said, "positions": named}
