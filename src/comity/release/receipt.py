@@ -405,7 +405,8 @@ def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple
     signed = [(manifest, key) for manifest in own for key in manifest.roles[Role.LOG].keys if _is_by(receipt, key)]
     if not signed:
         known = f"version {own[0].version} of the manifest of" if len(own) == 1 else "the manifests given of"
-        raise _refuse("checkpoint", f"it carries no signature of a log key as in {known} {own[0].party}")
+        said = f"it carries no signature of a log key as in {known} {own[0].party}"
+        raise _refuse("checkpoint", f"{said}; if that key was replaced since, the manifest of its time is needed too")
     revoked = {item.key: item.since for manifest in own for item in manifest.revoked}
     good = next(((manifest, key) for manifest, key in signed if key not in revoked), None)
     if good is None:
