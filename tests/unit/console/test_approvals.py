@@ -91,6 +91,13 @@ def test_the_second_person_reads_what_the_first_brought_and_signs_it_without_a_f
     terms = sha256_digest(convert_terms(draft))
     assert terms in page
     assert "1 object would be released" in page
+    bases = second.get(f"{waiting}.json").json()["bases"]
+    assert [item["party"] for item in bases] == ["aurelia", "borealia"]
+    assert page.count("Its positions, each with the basis that it is on") == 1
+    for basis in bases:
+        assert (
+            f'<li>{basis["party"]}: unsc resolution <bdi dir="auto">{basis["reference"]}</bdi>, recognised</li>' in page
+        )
     assert "unmarked and stricter ones are withheld" in page
     assert "As talked of." in page
     assert "aurelia-liaison" in page
