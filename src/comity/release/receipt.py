@@ -400,13 +400,12 @@ def _verify_checkpoint(receipt: Receipt, manifests: Sequence[Manifest]) -> tuple
     if not own:
         raise _refuse("checkpoint", f"it is of the log {origin!r}, and no manifest given is of its party")
     if is_house(origin) and origin != first_origin(own[0].party):
-        said = "the log of a house after a recovery, in which no disclosures are"
-        raise _refuse("checkpoint", f"it is of the log {origin!r}, by its name {said}")
+        raise _refuse("checkpoint", f"it is of {origin!r}, a house's log after a recovery: no disclosures are in one")
     signed = [(manifest, key) for manifest in own for key in manifest.roles[Role.LOG].keys if _is_by(receipt, key)]
     if not signed:
         known = f"version {own[0].version} of the manifest of" if len(own) == 1 else "the manifests given of"
-        said = f"it carries no signature of a log key as in {known} {own[0].party}"
-        raise _refuse("checkpoint", f"{said}; if that key was replaced since, the manifest of its time is needed too")
+        said = f"{known} {own[0].party}; if that was replaced since, the manifest of its time is needed too"
+        raise _refuse("checkpoint", f"it carries no signature of a log key as in {said}")
     revoked = {item.key: item.since for manifest in own for item in manifest.revoked}
     good = next(((manifest, key) for manifest, key in signed if key not in revoked), None)
     if good is None:
