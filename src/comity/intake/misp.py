@@ -56,6 +56,8 @@ _GALAXY: Final = "Galaxy"
 HANGING: Final = ("EventReport", "Galaxy", "GalaxyCluster", "Note", "Opinion", "Relationship", "Sighting")
 """What can hang on an event, on its objects and attributes, and on one another, with restrictions of its own."""
 _WRAPPED = ("EventTag", "AttributeTag")
+_OF_AN_EVENT: Final = frozenset({"Event", "uuid", "info", "Attribute", "Object"})
+"""Members of which one at the top of a file says that an event, or what should lie in one, is meant."""
 _MOST_TAGS = 1_000
 _LONGEST_TAG = 1_000
 _NUMBER = re.compile(r"-?[0-9]{1,12}", re.ASCII)
@@ -162,7 +164,7 @@ def read_misp_in_steps(data: bytes) -> Generator[None, None, MispReading]:
         data, prefix = b'{"response":' + data + b"}", ""
     events, unread = list[MispEvent](), list[Unread]()
     members, items = yield from split_members_in_steps(data, array="response", limits=BUNDLE_LIMITS)
-    if "Event" in members or "uuid" in members:
+    if members.keys() & _OF_AN_EVENT or (members and not items):
         _put_event(members, "/Event", events, unread)
     for item in items:
         place = f"{prefix}/{item.index}/Event"

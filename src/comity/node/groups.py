@@ -8,7 +8,7 @@ from typing import Final
 
 from comity.canonical import OBJECT_LIMITS, parse_json
 from comity.errors import MalformedError, MalformedJson
-from comity.ids import Instant, ObjectId, PartyId, parse_instant, parse_object_id
+from comity.ids import Instant, ObjectId, PartyId, format_instant, parse_instant, parse_object_id
 from comity.intake.formats import Format
 from comity.intake.making import join_marked, renew
 from comity.intake.records import Converted, Record, Unread
@@ -18,10 +18,10 @@ from comity.node.steps import Steps
 from comity.stix.labels import intersect_audiences
 from comity.stix.objects import BundleReading
 from comity.store import Transaction, objects
-from comity.store.files import MOST_REMARKS, Remark
+from comity.store.files import MOST_REMARKS, Remark, TakenFile, list_origins
 from comity.store.objects import StoredObject
 
-__all__ = ["MOST_PLACE", "MOST_REMARK", "Gathering", "Group", "open_group"]
+__all__ = ["LIST_VERSION", "MOST_PLACE", "MOST_REMARK", "Gathering", "Group", "open_group"]
 
 _GROUP_BYTES: Final = 8 * 1024 * 1024
 _LONG_GROUP_BYTES: Final = 2 * 1024 * 1024
@@ -33,6 +33,11 @@ _SECOND: Final = 1_000_000
 
 _AT_ONCE: Final = 100
 """Objects that are read in one step: what was made here is short, what is held of it is an object at most."""
+
+LIST_VERSION: Final = "list_version"
+"""The fact of a file that says of when the list in it is."""
+
+_DAY: Final = 24 * 3_600 * _SECOND
 
 MOST_PLACE: Final = 200
 MOST_REMARK: Final = 1_000
@@ -174,7 +179,7 @@ def open_group(node: Node, group: Group, form: Format, *, at: Instant) -> Steps[
     if form is Format.MISP_EVENT:
         yield from _Joining(node, group).run()
     elif form not in AS_RECEIVED:
-        group.elements = yield from _renew(node, group.elements, at=at)
+        yield from _Renewing(node, group, form, at=at).run()
     try:
         return (yield from _open_bundle(group.elements))
     except MalformedJson:
@@ -183,24 +188,56 @@ def open_group(node: Node, group: Group, form: Format, *, at: Instant) -> Steps[
         return (yield from _open_bundle(group.elements))
 
 
-def _renew(node: Node, elements: Sequence[tuple[bytes, str]], *, at: Instant) -> Steps[list[tuple[bytes, str]]]:
-    """Each object as the version that it is beside what is held."""
-    renewed = list[tuple[bytes, str]]()
-    for first in range(0, len(elements), _AT_ONCE):
-        yield
-        renewed += _renew_some(node, elements[first : first + _AT_ONCE], at=at)
-    return renewed
+class _Renewing:
+    """Each object as the version that it is beside what is held; without those of which a later list says otherwise."""
 
+    def __init__(self, node: Node, group: Group, form: Format, *, at: Instant) -> None:
+        self._node = node
+        self._group = group
+        self._at = at
+        self._listed = group.facts.get(LIST_VERSION) if form is Format.UN_LIST else None
 
-def _renew_some(node: Node, elements: Sequence[tuple[bytes, str]], *, at: Instant) -> list[tuple[bytes, str]]:
-    named = [_read_id(data) for data, _ in elements]
-    with node.store.read() as transaction:
-        held = objects.read_current(transaction, {name for name in named if name is not None})
-        bodies = {name: objects.read_body(transaction, item.pk) for name, item in held.items()}
-    return [
-        (data if name is None or name not in bodies else renew(data, bodies[name], at=at), place)
-        for name, (data, place) in zip(named, elements, strict=True)
-    ]
+    def run(self) -> Steps[None]:
+        """Have the group hold these versions."""
+        renewed, notes = list[tuple[bytes, str]](), list[Remark]()
+        elements = self._group.elements
+        for first in range(0, len(elements), _AT_ONCE):
+            yield
+            self._renew_some(elements[first : first + _AT_ONCE], renewed, notes)
+        self._group.elements = renewed
+        self._group.add_notes(notes[:MOST_REMARKS])
+
+    def _renew_some(
+        self, elements: Sequence[tuple[bytes, str]], renewed: list[tuple[bytes, str]], notes: list[Remark]
+    ) -> None:
+        named = [_read_id(data) for data, _ in elements]
+        with self._node.store.read() as transaction:
+            held = objects.read_current(transaction, {name for name in named if name is not None})
+            for name, (data, place) in zip(named, elements, strict=True):
+                item = None if name is None else held.get(name)
+                body = None if item is None else objects.read_body(transaction, item.pk)
+                made = data if body is None else renew(data, body, at=self._at)
+                later = None if item is None or made == body else self._find_later(transaction, item.pk)
+                if later is None:
+                    renewed.append((made, place))
+                    continue
+                said = f"the list of {later.facts[LIST_VERSION]} (file {later.number}), which is later, says otherwise"
+                notes.append(Remark(place=place, remark=f"{said}, and that stays", is_unread=False))
+
+    def _find_later(self, transaction: Transaction, key: int) -> TakenFile | None:
+        """The file with the latest of the later lists that said the version which is held; None where none did.
+
+        One that is dated ahead of the day on which it was read is no later one: it would keep out all that come.
+        """
+        if self._listed is None:
+            return None
+        later = [
+            file
+            for file in (origin.file for origin in list_origins(transaction, key))
+            if file.format == Format.UN_LIST.value
+            and self._listed < file.facts.get(LIST_VERSION, "") <= format_instant(Instant(file.retrieved_at + _DAY))
+        ]
+        return max(later, key=lambda file: file.facts[LIST_VERSION], default=None)
 
 
 def _read_id(made: bytes) -> ObjectId | None:

@@ -34,7 +34,7 @@ from comity.intake.readers import Request, read_file
 from comity.intake.records import Converted, Record, Unread
 from comity.intake.restrictions import Restriction
 from comity.node.files import File, Watched
-from comity.node.groups import MOST_PLACE, MOST_REMARK, Gathering, Group, open_group
+from comity.node.groups import LIST_VERSION, MOST_PLACE, MOST_REMARK, Gathering, Group, open_group
 from comity.node.ingest import PART_OBJECTS, Intake, join_intakes, take_part
 from comity.node.looking import MOST_BYTES, WHOLE_BYTES, Look, Plan, check_plan, look_through, name_act
 from comity.node.node import Act, Node
@@ -73,7 +73,6 @@ MOST_LISTED: Final = 10_000
 
 _MOST_NAME: Final = 200
 _MOST_BAD: Final = files.MOST_REMARKS
-_VERSION: Final = "list_version"
 _LISTED: Final = re.compile(r"/objects/([0-9]{1,15})(?=/|$)")
 _TURN: Final = 0.005
 """Seconds for which others wait at most while a converter works."""
@@ -434,10 +433,12 @@ class _Taking:
 
 def _find_gone(act: Act, row: TakenFile, group: Group) -> list[Remark]:
     """What an earlier version of a list said and this one does not: who was taken off it."""
-    last = files.find_last(act.transaction, row.format, besides=row.number)
-    if last is None or last.facts.get(_VERSION, "") >= group.facts.get(_VERSION, ""):
+    last = files.find_latest(act.transaction, row.format, by=LIST_VERSION, besides=row.number)
+    if last is None or last.facts.get(LIST_VERSION, "") >= group.facts.get(LIST_VERSION, ""):
         return []
-    said = f"in the list of {last.facts[_VERSION]} (file {last.number}), and not in this one; what is held of it stays"
+    said = (
+        f"in the list of {last.facts[LIST_VERSION]} (file {last.number}), and not in this one; what is held of it stays"
+    )
     gone = files.list_gone(act.transaction, row.number, since=last.number)
     return [Remark(place=place, remark=said, is_unread=False) for place in gone]
 

@@ -18,7 +18,7 @@ __all__ = [
     "count_of_file",
     "find_file",
     "find_files",
-    "find_last",
+    "find_latest",
     "link_objects",
     "list_files",
     "list_gone",
@@ -157,12 +157,12 @@ def read_names(transaction: Transaction, keys: Iterable[int]) -> dict[int, froze
     return {pk: frozenset(names) for pk, names in found.items()}
 
 
-def find_last(transaction: Transaction, form: str, *, besides: int) -> TakenFile | None:
-    """The file of that format that was done last, besides one."""
+def find_latest(transaction: Transaction, form: str, *, by: str, besides: int) -> TakenFile | None:
+    """Of the files of that format that are done, besides one, the one with the greatest of the fact `by`."""
     row = transaction.row(
         f"SELECT {_COLUMNS} FROM file WHERE format = ? AND done_at IS NOT NULL AND number <> ?"
-        " ORDER BY done_at DESC, number DESC LIMIT 1",
-        (form, besides),
+        " ORDER BY json_extract(facts, '$.' || ?) DESC, done_at DESC, number DESC LIMIT 1",
+        (form, besides, by),
     )
     return None if row is None else _build(row)
 

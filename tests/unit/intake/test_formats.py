@@ -119,3 +119,9 @@ def test_every_format_has_a_word() -> None:
     assert [parse_format(one.value) for one in Format] == [*Format]
     with pytest.raises(MalformedRequest, match=r"use one of stix-2\.1"):
         parse_format("excel")
+
+
+@pytest.mark.parametrize("head", [b"", b" \n\t"])
+def test_a_file_with_nothing_in_it_is_called_empty(head: bytes) -> None:
+    with pytest.raises(MalformedFile, match=r"'watch\.csv' is empty"):
+        recognise_format(head, "watch.csv")

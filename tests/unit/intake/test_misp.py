@@ -55,6 +55,21 @@ def test_what_is_no_event_takes_no_other_with_it() -> None:
     assert "whole events" in reading.unread[2].reason
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"Attribute": [{"type": "ip-dst", "value": "198.51.100.1"}]}, "whole events"),
+        ({"Object": {}}, "whole events"),
+        ({"info": "x", "Attribute": []}, "uuid"),
+        ({"Tag": []}, "uuid"),
+    ],
+)
+def test_a_file_without_an_event_says_so(data: object, reason: str) -> None:
+    reading = parse_misp(json.dumps(data).encode())
+    assert reading.events == ()
+    assert [(one.place, reason in one.reason) for one in reading.unread] == [("/Event", True)]
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[", b"null", b'{"response": 1}', b"\xff"])
 def test_what_is_no_json_is_refused_whole(data: bytes) -> None:
     with pytest.raises(MalformedJson):

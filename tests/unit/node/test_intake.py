@@ -24,6 +24,7 @@ from comity.node.retention import delete
 from comity.node.steps import Done, advance, finish
 from comity.stix.markings import TLP2_RED
 from comity.stix.tags import make_tags
+from comity.store import objects
 from tests.worlds import World, make_object, object_id
 
 LISTED = """<CONSOLIDATED_LIST dateGenerated="{date}"><INDIVIDUALS>{people}</INDIVIDUALS></CONSOLIDATED_LIST>"""
@@ -133,6 +134,38 @@ def test_what_a_later_list_does_not_say_any_more_is_said(node: Node) -> None:
     assert gone.remark.startswith("in the list of 2026-11-01 (file 1), and not in this one")
     assert take(node, make_list(("Milos", 903), date="2026-11-03")).notes == ()
     assert read_objects(node)["remarks"] == [(2, "INDIVIDUAL QDi.901", 0, None, gone.remark)]
+
+
+def test_an_earlier_list_takes_nothing_back_that_a_later_one_says(node: Node) -> None:
+    take(node, make_list(("Ondrej", 901), ("Jarmila", 902), date="2026-11-01"))
+    take(node, make_list(("Ondrej B.", 901), ("Jarmila", 902), date="2026-11-08"))
+    earlier = take(node, make_list(("Ondrej", 901), ("Jarmila X", 902), ("Milos", 903), date="2026-10-01"))
+    said = "the list of 2026-11-08 (file 2), which is later, says otherwise, and that stays"
+    assert [(one.place, one.remark) for one in earlier.notes] == [
+        ("INDIVIDUAL QDi.901", said),
+        ("INDIVIDUAL QDi.902", said),
+    ]
+    assert (earlier.added_count, earlier.known) == (1, 0)
+    with node.store.read() as transaction:
+        rows = transaction.rows("SELECT pk FROM object WHERE current = 1")
+        names = {json.loads(objects.read_body(transaction, row[0]))["name"] for row in rows}
+    assert names == {"Ondrej B.", "Jarmila", "Milos"}
+    # One that is corrected under its date, and a later one, are taken in as ever; the same file again changes nothing.
+    assert take(node, make_list(("Ondrej C.", 901), ("Jarmila", 902), date="2026-11-08")).added_count == 1
+    again = take(node, make_list(("Ondrej", 901), ("Jarmila X", 902), ("Milos", 903), date="2026-10-01"))
+    assert (again.already, again.added_count, len(again.notes)) == (True, 0, 2)
+
+
+def test_who_is_gone_is_told_from_the_latest_list_whatever_was_taken_in_since(node: Node) -> None:
+    take(node, make_list(("Ondrej", 901), ("Jarmila", 902), date="2026-11-08"))
+    take(node, make_list(("Ondrej", 901), date="2026-10-01"))
+    later = take(node, make_list(("Ondrej", 901), date="2026-11-15"))
+    assert [one.place for one in later.notes] == ["INDIVIDUAL QDi.902"]
+
+
+def test_a_list_that_is_dated_ahead_of_its_time_keeps_no_other_from_being_taken_in(node: Node) -> None:
+    take(node, make_list(("Ondrej", 901), date="2962-11-08"))
+    assert take(node, make_list(("Ondrej B.", 901), date="2026-11-08")).added_count == 1
 
 
 def test_what_was_deleted_since_then_is_taken_in_again(node: Node) -> None:
