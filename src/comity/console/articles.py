@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from comity.console.intake import TLP
 from comity.console.jobs import receiving, start_job
-from comity.console.pages import conclude, make_page, read_fields, read_form, read_text, show
+from comity.console.pages import conclude, make_page, read_fields, read_form, read_text, require_fields, show
 from comity.console.visit import Failed, Visit, find_visit, require_program
 from comity.errors import MalformedRequest
 from comity.operations.reply import Json, fail_with
@@ -27,6 +27,11 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _MOST_REST: Final = 65_536
 _ROWS: Final = 100
 _MOST_NAME: Final = 200
+_MOST_FILES: Final = 2
+"""From a program: more than the one that is wanted, so that a field that came as a file can be named."""
+
+_SAID: Final = ("format", "url", "publisher", "published")
+"""What the form says of an article beside the file."""
 _MOST_DIGITS: Final = 6
 _MOST_PLACE: Final = 9
 _STATES: Final = ("open", "confirmed", "struck")
@@ -61,7 +66,12 @@ async def bring_at_once(request: Request) -> Response:
     """Keep what a program sends, and have it read."""
     require_program(request).require("article.add")
     async with receiving(request):
-        form = await read_fields(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=1)
+        form = await read_fields(request, most_bytes=_MOST_BYTES + _MOST_REST, most_files=_MOST_FILES)
+        try:
+            require_fields(form, ("file", *_SAID))
+        except Failed:
+            await form.close()
+            raise
         return await _have_read(request, form)
 
 
@@ -221,7 +231,7 @@ async def _read_article(form: FormData) -> dict[str, Json]:
         raise Failed(fail_with(MalformedRequest("choose a file: HTML, PDF or plain text", where="file")))
     if (file.size or 0) > _MOST_BYTES:
         raise Failed(fail_with(MalformedRequest(f"an article has at most {_MOST_BYTES // 2**20} MiB", where="file")))
-    said = {name: read_text(form, name).strip() or None for name in ("format", "url", "publisher", "published")}
+    said = {name: read_text(form, name).strip() or None for name in _SAID}
     data = base64.b64encode(await file.read()).decode()
     return {**said, "name": file.filename[-_MOST_NAME:], "data": data}
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from comity.canonical import canonical_bytes, sha256_digest
 from comity.console.jobs import receiving, start_job
-from comity.console.pages import make_page, read_fields, read_form, show
+from comity.console.pages import make_page, read_fields, read_form, require_fields, show
 from comity.console.visit import Failed, Visit, find_visit, require_program
 from comity.errors import ComityError, ConflictError, MalformedRequest, NotFoundError
 from comity.ids import PersonId
@@ -36,6 +36,10 @@ _MOST_NAME: Final = 200
 
 FORMATS: Final = ("stix-2.1", "stix-2.0", "misp-event", "misp-manifest", "csv", "tsv", "un-list", "ftm")
 """The words for formats that a person can say (`intake.formats`) of what is read here."""
+
+_FIELDS: Final = ("file", "format", "source", "mapping", "tlp", "subjects", "regions", "kinds")
+_MOST_FILES = 2
+"""From a program: more than the one that is wanted, so that a field that came as a file can be named."""
 
 TLP: Final = ("clear", "green", "amber", "amber+strict", "red")
 """The TLP levels, as a person can say them (`intake.marking`)."""
@@ -165,8 +169,9 @@ async def take_in_at_once(request: Request) -> Response:
     """Begin to take in the file that a program sends, with what it says of it: the fields are those of both forms."""
     require_program(request).require("object.add")
     async with receiving(request):
-        form = await read_fields(request, most_bytes=MOST_BYTES + _MOST_REST, most_files=1)
+        form = await read_fields(request, most_bytes=MOST_BYTES + _MOST_REST, most_files=_MOST_FILES)
         try:
+            require_fields(form, _FIELDS, repeated=("kinds",))
             upload = await _read_upload(form)
         finally:
             await form.close()

@@ -9,7 +9,7 @@ What was done is answered by a redirect, so that a page that is loaded again doe
 
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -53,7 +53,16 @@ STATUS: Mapping[int, int] = {
 }
 """Exit code of an operation → HTTP status of its page; any other failure is 500."""
 
-_OF_SENDER = frozenset({"malformed-terms", "malformed-message"})
+_OF_SENDER = frozenset(
+    {
+        "malformed-article",
+        "malformed-file",
+        "malformed-json",
+        "malformed-message",
+        "malformed-object",
+        "malformed-terms",
+    }
+)
 """The codes of what is wrong in a text or file that came with the form: its sender mends it, and not the operator."""
 
 SAID: Mapping[str, str] = {
@@ -86,6 +95,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
 """Path, name and operation of the entries of the menu; whoever may not ask the operation has no such entry."""
 
 _MOST_FIELDS = 200
+_MOST_SHOWN = 80
 _MOST_DIGITS = 3
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", re.ASCII)
 _MOST_FORM_BYTES = 1024 * 1024
@@ -198,6 +208,23 @@ async def read_fields(request: Request, *, most_bytes: int, most_files: int = 0)
     return await request.form(max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=most_bytes)
 
 
+def require_fields(form: FormData, known: Sequence[str], *, repeated: Collection[str] = ()) -> None:
+    """Refuse what nobody would read of what a program sends: another field, one given twice, a text as a file.
+
+    Raises:
+        Failed: there is such a field; the message names it.
+    """
+    for name in dict.fromkeys(form):
+        values, shown = form.getlist(name), repr(name[:_MOST_SHOWN])
+        if name not in known:
+            raise _malformed(f"there is no field {shown}; the fields are {', '.join(known)}", where=name[:_MOST_SHOWN])
+        if len(values) > 1 and name not in repeated:
+            raise _malformed(f"the field {shown} is there {len(values)} times; give it once", where=name)
+        if name != "file" and not all(isinstance(value, str) for value in values):
+            said = f"the field {shown} is a text, and came as a file; with curl write -F '{name}=<FILE'"
+            raise _malformed(said, where=name)
+
+
 def read_text(form: FormData, name: str) -> str:
     """The text of a field; empty where there is none."""
     value = form.get(name)
@@ -215,5 +242,5 @@ def read_page(request: Request, name: str = "page") -> int:
     return max(1, int(asked)) if asked.isascii() and asked.isdecimal() and len(asked) <= _MOST_DIGITS else 1
 
 
-def _malformed(message: str) -> Failed:
-    return Failed(fail_with(MalformedRequest(message)))
+def _malformed(message: str, *, where: str = "") -> Failed:
+    return Failed(fail_with(MalformedRequest(message, where=where)))

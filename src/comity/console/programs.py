@@ -111,7 +111,7 @@ async def make(request: Request) -> Response:
             days=int(days) if days.isascii() and days.isdecimal() and len(days) <= _MOST_DIGITS else 0,
         )
     result = {**describe_program(made.program), "token": made.token}
-    return show(request, "program.html", result, url=request.app.state.url, explained=EXPLAINED)
+    return show(request, "program.html", result, url=request.app.state.url, explained=EXPLAINED, uses=[*USES])
 
 
 async def end(request: Request) -> Response:

@@ -264,6 +264,57 @@ def test_long_work_stops_between_its_steps_when_the_token_has_ended(
 ARTICLE = {"format": "text", "publisher": "Watch", "published": "2026-01-01"}
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "where", "words"),
+    [
+        ("/intake.json", {"tpl": "red"}, "tpl", "no field 'tpl'; the fields are file, format, source, mapping, tlp"),
+        ("/intake.json", {"tlp": ["red", "green"]}, "tlp", "is there 2 times"),
+        ("/intake.json", {"regions": ["IQ", "SY"]}, "regions", "is there 2 times"),
+        ("/articles.json", {"publishr": "Watch"}, "publishr", "the fields are file, format, url, publisher, published"),
+        ("/articles.json", {"url": ["a", "b"]}, "url", "is there 2 times"),
+    ],
+)
+def test_a_field_that_nobody_would_read_is_refused_and_named(
+    desk: Desk, path: str, fields: dict[str, Any], where: str, words: str
+) -> None:
+    token = make(desk, "take-in").token
+    sent = ask(desk, token, path, "POST", data=fields, files={"file": ("feed.json", bundle(make_object("one")))})
+    assert sent.status_code == 400
+    error = sent.json()["error"]
+    assert (error["code"], error["where"]) == ("malformed-request", where)
+    assert words in error["message"]
+    assert desk.asked == []
+
+
+@pytest.mark.parametrize(("path", "name"), [("/intake.json", "mapping"), ("/articles.json", "url")])
+def test_a_text_that_came_as_a_file_is_refused_with_the_way_to_send_it(desk: Desk, path: str, name: str) -> None:
+    token = make(desk, "take-in").token
+    files = {"file": ("a.csv", b"a,b\n1,2\n"), name: ("mapping.toml", b"x")}
+    error = ask(desk, token, path, "POST", files=files).json()["error"]
+    assert error["where"] == name
+    assert f"-F '{name}=<FILE'" in error["message"]
+    twice = [("file", ("a.csv", b"a")), ("file", ("b.csv", b"b"))]
+    assert "'file' is there 2 times" in ask(desk, token, path, "POST", files=twice).json()["error"]["message"]
+    assert desk.asked == []
+
+
+def test_kinds_are_as_often_as_there_are(desk: Desk) -> None:
+    fields: dict[str, Any] = {"kinds": ["identity", "financing"]}
+    sent = take_in(desk, make(desk, "take-in").token, bundle(make_object("one")), **fields)
+    assert sent.status_code == 202
+    assert desk.asked[-1][1]["kinds"] == ["identity", "financing"]
+
+
+@pytest.mark.parametrize("data", [b"", b'{"objects":[', b"\0"])
+def test_a_file_that_cannot_be_read_is_the_senders_fault(desk: Desk, data: bytes) -> None:
+    browser, headers = desk.visit(None), {"authorization": f"Bearer {make(desk, 'take-in').token}"}
+    fields = {"format": "stix-2.1"} if data[:1] == b"{" else {}
+    begun = browser.send("POST", "/intake.json", headers=headers, data=fields, files={"file": ("feed.json", data)})
+    assert begun.status_code == 202
+    answer = browser.send("GET", begun.json()["at"], headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"][:9]) == (400, "malformed")
+
+
 def test_a_browser_cannot_send_what_programs_send(desk: Desk) -> None:
     browser = desk.visit(make_person(ANALYST, Role.ANALYST))
     for path in ("/intake.json", "/articles.json"):
@@ -402,6 +453,17 @@ def test_each_word_is_explained() -> None:
 
 
 # ---- on the page -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("may", "there", "missing"),
+    [("use:none", "/taxii2/", ".json"), ("articles", "/articles.json", "/taxii2/"), ("log", "/log.json", "/taxii2/")],
+)
+def test_the_page_of_a_token_says_how_what_it_may_is_asked(guest: Guest, may: str, there: str, missing: str) -> None:
+    page = guest.browser.post("/me/programs", "/me", name="Feeds", may=may, days="90")
+    assert page.status_code == 200
+    assert f"{URL}{there}" in page.text
+    assert missing not in page.text
 
 
 @pytest.fixture
