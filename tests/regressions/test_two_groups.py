@@ -17,6 +17,7 @@ from tests.worlds import World, object_id
 
 PLACE, HIDDEN = object_id("identity", "Harbour Authority"), "Harbour Authority"
 OWN = make("indicator", "own indicator")
+REFERRER = object_id("indicator", "r")
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,38 @@ def test_an_object_of_the_first_group_shows_through_nothing_that_refers_to_it(
         world.tick()
 
     about = [PLACE, object_id("indicator", "own indicator"), *(ObjectId(str(item["id"])) for item in REFERRING[way])]
+    given = groups.compare(tmp_path, play, about=about, secrets=[HIDDEN, PLACE])
+    assert given.keys() == {str(OWN["id"]), object_id("report", "later")}
+
+
+NAMING: dict[str, dict[str, Json]] = {
+    "in a property of its own": {"x_seen_at": PLACE},
+    "deep in one": {"x_seen": {"at": [{"where": PLACE}]}},
+    "as the name of a property": {"x_seen": {PLACE: 1}},
+    "in words": {"description": f"Seen at {PLACE}, by night."},
+    "in capitals": {"x_seen_at": PLACE.upper()},
+    "in a label": {"labels": [PLACE]},
+    "in an external reference": {"external_references": [{"source_name": "partner", "external_id": PLACE}]},
+    "in an address": {"external_references": [{"source_name": "partner", "url": f"https://x.example/{PLACE}"}]},
+}
+
+
+@pytest.mark.parametrize("way", NAMING)
+def test_what_names_an_object_of_the_first_group_goes_no_further_than_that(
+    groups: Groups, tmp_path: Path, way: str
+) -> None:
+    """Seen elsewhere: the reference is held back, and the id goes in a comment or in a field that somebody added."""
+
+    def play(world: World, names: bool) -> None:
+        add(world, "aurelia", OWN)
+        give(world, groups, make("identity", HIDDEN))
+        world.read("meridia")
+        if names:
+            add(world, "aurelia", make("indicator", "r", **NAMING[way]), make("note", "n", object_refs=[REFERRER]))
+        add(world, "aurelia", make("report", "later", description="Of no place."))
+        world.tick()
+
+    about = [PLACE, REFERRER, object_id("note", "n")]
     given = groups.compare(tmp_path, play, about=about, secrets=[HIDDEN, PLACE])
     assert given.keys() == {str(OWN["id"]), object_id("report", "later")}
 

@@ -25,6 +25,7 @@ from comity.node.clashes import find_clash, find_earlier, find_same, is_echo
 from comity.node.definitions import find_definitions
 from comity.node.labelling import Labelling
 from comity.node.lasting import keep_words_back
+from comity.node.named import refer_to_named
 from comity.node.node import Act, Node
 from comity.node.parts import Parts
 from comity.node.reading import describe_bad, read_in_steps
@@ -134,6 +135,8 @@ def take_part(
     `outside` says what shows by itself that its giver was not to give it (`release.receiving`): that is not kept.
     """
     parsed = parts.next_part(act.transaction, whole=whole)
+    if holding.originator == act.party:
+        parsed = refer_to_named(act.transaction, parsed, holding)
     definitions = find_definitions(act.transaction, _list_definitions(parsed), parts.statements, holding)
     intake = _take_in(
         act,
