@@ -55,8 +55,8 @@ def _is_other(item: objects.StoredObject | deletions.Tombstone, holding: Holding
 
 def _list_named(item: StixObject, value: dict[str, Json]) -> frozenset[ObjectId]:
     """The ids that stand anywhere in an object, besides its own and those that it refers to."""
-    # Characters that are written as numbers are read first.
-    data = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") if b"\\u" in item.data else item.data
+    # Those characters of an id that are written as numbers are read first.
+    data = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") if b"\\u00" in item.data else item.data
     found = frozenset(_find_ids(data.lower()))
     return found - item.references - TLP_IDS.keys() - {item.id} if found else found
 
