@@ -108,10 +108,11 @@ def recognise_format(data_head: bytes, name: str, *, among: Collection[Format] =
     found = [one for one in Format if one in among and one in candidates]
     shown = name[-_SHOWN:]
     if not found:
+        known = ", ".join(one.value for one in Format if one in among)
         so = "is" if data_head.strip() else "is empty, and so"
         raise MalformedFile(
             f"{shown!r} {so} in no format that is known here, by how it begins; known are"
-            f" {', '.join(one.value for one in Format)}: if it is in one of them all the same, say --format",
+            f" {known}: if it is in one of them all the same, say --format",
             where="--format",
         )
     if len(found) > 1:

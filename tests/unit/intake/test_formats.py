@@ -125,3 +125,9 @@ def test_every_format_has_a_word() -> None:
 def test_a_file_with_nothing_in_it_is_called_empty(head: bytes) -> None:
     with pytest.raises(MalformedFile, match=r"'watch\.csv' is empty"):
         recognise_format(head, "watch.csv")
+
+
+def test_the_formats_that_are_named_are_those_that_are_possible() -> None:
+    with pytest.raises(MalformedFile, match=r"known are html, pdf, text: if") as refused:
+        recognise_format(b"<CONSOLIDATED_LIST>", "list.xml", among=(Format.HTML, Format.PDF, Format.TEXT))
+    assert "un-list" not in refused.value.detail

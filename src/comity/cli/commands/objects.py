@@ -44,7 +44,7 @@ def objects() -> None:
 )
 @click.argument("files", metavar="FILE…", nargs=-1, required=True)
 @click.option("--format", "form", metavar="F", help="What the files are, where that cannot be told from them.")
-@click.option("--mapping", metavar="FILE", help="For tables: what becomes of each column, as TOML.")
+@click.option("--mapping", metavar="FILE", help="For tables and MISP: what becomes of each column or level, as TOML.")
 @click.option("--source", metavar="NAME", help="For FollowTheMoney: what the data set is called, always the same.")
 @click.option("--tlp", metavar="LEVEL", help="A marking of all that is in the files; not for STIX 2.1.")
 @click.option("--subject", "subjects", metavar="S", multiple=True, help="Whom or what it is about, as scheme:id.")
@@ -52,7 +52,7 @@ def objects() -> None:
 @click.option("--kind", "kinds", metavar="K", multiple=True, help="What kind of information it is.")
 @click.pass_obj
 def add(session: Session, /, files: Sequence[str], mapping: str | None, form: str | None, **said: Any) -> int:  # noqa: ANN401
-    """Take in what each FILE holds: STIX 2.1 or 2.0, a table, the UN list, FollowTheMoney; "-" is standard input.
+    """Take in what each FILE holds: STIX, MISP events, a table, the UN list, FollowTheMoney; "-" is standard input.
 
     The format is told from the file; where that leaves a doubt, nothing is taken in until --format says it. What is not
     STIX 2.1 becomes STIX 2.1, with the strictest marking of all around it. Subjects, regions and kinds are said of
@@ -94,7 +94,7 @@ def add(session: Session, /, files: Sequence[str], mapping: str | None, form: st
 )
 @click.argument("file", metavar="FILE")
 @click.option("--format", "form", metavar="F", help="What the file is, where that cannot be told from it.")
-@click.option("--mapping", metavar="FILE", help="For tables: what becomes of each column, as TOML.")
+@click.option("--mapping", metavar="FILE", help="For tables and MISP: what becomes of each column or level, as TOML.")
 @click.option("--source", metavar="NAME", help="For FollowTheMoney: what the data set is called, always the same.")
 @click.option("--tlp", metavar="LEVEL", help="A marking of all that is in the file; not for STIX 2.1.")
 @click.pass_obj
