@@ -149,18 +149,18 @@ def find_entry(node: Node, name: str) -> Entry:
         NotFoundError: there is none.
         MalformedRequest: `name` is neither, or too short, or fits several.
     """
-    if name.isascii() and name.isdigit() and len(name) <= _NUMBER_DIGITS:
-        positions = [int(name)]
-    elif _COMMITMENT.fullmatch(name):
+    number = int(name) if name.isascii() and name.isdigit() and len(name) <= _NUMBER_DIGITS else None
+    found = [] if number is None else list_entries(node, start=number, limit=1)
+    if not found and _COMMITMENT.fullmatch(name):  # which can begin with digits alone
         with node.store.read() as transaction:
             positions = log.find_positions(transaction, name, limit=2)
-    else:
+        if len(positions) > 1:
+            raise MalformedRequest(f"{name!r} fits several entries; give more characters")
+        found = list_entries(node, start=positions[0], limit=1) if positions else []
+    elif number is None:
         raise MalformedRequest(
             f"{name[:80]!r} names no entry; give its number, or at least {_MIN_PREFIX} characters of its commitment"
         )
-    if len(positions) > 1:
-        raise MalformedRequest(f"{name!r} fits several entries; give more characters")
-    found = list_entries(node, start=positions[0], limit=1) if positions else []
     if not found:
         raise NotFoundError(f"there is no entry {name} in the log; entries are counted from 0")
     return found[0]
