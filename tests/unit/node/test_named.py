@@ -5,8 +5,11 @@ import json
 
 import pytest
 
+from comity.canonical import Json
 from comity.ids import AgreementId
 from comity.node.named import refer_to_named
+from comity.node.retention import delete
+from comity.node.standing import list_dossiers
 from comity.stix.objects import parse_bundle
 from comity.store.objects import Holding
 from tests.regressions.groups import pull
@@ -31,7 +34,7 @@ def find(world: World, said: bytes) -> set[str]:
 @pytest.fixture
 def told(world: World) -> World:
     """Borealia holds one of its own, and one that Aurelia gave."""
-    agreement = world.sign_all(world.terms())
+    agreement = world.sign_all(world.terms(types=("identity", "extension-definition")))
     world.add("aurelia", make_object("other", kind="identity"))
     assert pull(world, "borealia", giver="aurelia", agreement=AgreementId(agreement)).added == (OTHER,)
     world.add("borealia", make_object("own", kind="identity"))
@@ -56,3 +59,28 @@ def test_what_is_named_is_found_however_it_is_written(told: World, said: bytes) 
 @pytest.mark.parametrize("said", [OWN.encode(), UNKNOWN.encode(), OTHER[10:].encode(), b"--", b"other"])
 def test_what_is_ones_own_or_not_known_is_no_reference(told: World, said: bytes) -> None:
     assert find(told, said) == set()
+
+
+def test_what_was_deleted_is_named_still(told: World) -> None:
+    for name in (OTHER, OWN):
+        delete(told.nodes["borealia"], name, reason="wrong")
+    assert find(told, OTHER.encode()) == {OTHER}
+    assert find(told, OWN.encode()) == set()
+
+
+def test_of_which_form_an_object_is_makes_no_reference(told: World) -> None:
+    """Where a marking or an extension stands in its place it is read there; elsewhere it says nothing of anybody."""
+    form: dict[str, Json] = {
+        "created_by_ref": OTHER,
+        "name": "harbours",
+        "schema": "https://aurelia.example/harbours",
+        "version": "1.0",
+        "extension_types": ["property-extension"],
+    }
+    told.add("aurelia", make_object("form", kind="extension-definition", more=form))
+    node = told.nodes["borealia"]
+    with node.store.read() as transaction:
+        (dossier,) = list_dossiers(node, transaction)
+    name = object_id("extension-definition", "form")
+    assert pull(told, "borealia", giver="aurelia", agreement=dossier.id).added == (name,)
+    assert find(told, name.encode()) == set()
