@@ -50,6 +50,10 @@ def told(world: World) -> World:
         OTHER.replace("-", "\\u002d").encode(),
         OTHER.replace("d", "\\u0064").encode(),
         f"{'a' * 100} {OTHER}{OTHER}".encode(),
+        f"these:\\n{OTHER}\\n".encode(),
+        f"these:\\t{OTHER}".encode(),
+        f"these:\\u000a{OTHER}".encode(),
+        f"C:\\\\{OTHER}".encode(),
     ],
 )
 def test_what_is_named_is_found_however_it_is_written(told: World, said: bytes) -> None:
