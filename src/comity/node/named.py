@@ -9,7 +9,7 @@ says nothing of anybody.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -60,12 +60,18 @@ def _list_named(item: StixObject, value: dict[str, Json]) -> frozenset[ObjectId]
     if b"\\" in data:
         # Characters of an id may be written as numbers; and the n of "\n" before an id is none of it.
         data = _ESCAPE.sub(b" ", json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-    found = frozenset(_find_ids(data.lower()))
-    return found - item.references - TLP_IDS.keys() - {item.id} if found else found
+    known = item.references | TLP_IDS.keys() | {item.id}
+    return frozenset(_find_ids(data.lower(), known)) - known
 
 
-def _find_ids(data: bytes) -> Iterator[ObjectId]:
+def _find_ids(data: bytes, known: Collection[ObjectId]) -> Iterator[ObjectId]:
+    """Besides those that are known: in "report-of-identity--…" each that it can be, as a type may have hyphens."""
     for tail in _TAIL.finditer(data):
         head = _HEAD.search(data[max(0, tail.start() - _LONGEST) : tail.start()])
-        if head is not None and not (name := (head[0] + tail[0]).decode()).startswith(_FORMAL):
-            yield ObjectId(name)
+        if head is None:
+            continue
+        name = (head[0] + tail[0]).decode()
+        if name in known or name.startswith(_FORMAL):
+            continue
+        words = head[0].decode().split("-")
+        yield from (ObjectId("-".join(words[first:]) + tail[0].decode()) for first in range(len(words)))

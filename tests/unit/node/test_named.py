@@ -50,6 +50,7 @@ def told(world: World) -> World:
         OTHER.replace("-", "\\u002d").encode(),
         OTHER.replace("d", "\\u0064").encode(),
         f"{'a' * 100} {OTHER}{OTHER}".encode(),
+        f"report-of-{OTHER}.json".encode(),
         f"these:\\n{OTHER}\\n".encode(),
         f"these:\\t{OTHER}".encode(),
         f"these:\\u000a{OTHER}".encode(),
