@@ -24,7 +24,7 @@ __all__ = ["refer_to_named"]
 
 _TAIL: Final = re.compile(rb"--[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HEAD: Final = re.compile(rb"[a-z][a-z0-9-]*\Z")
-_ESCAPE: Final = re.compile(rb"\\u[0-9a-f]{4}|\\.")
+_ESCAPE: Final = re.compile(rb"\\u[0-9A-Fa-f]{4}|\\.")
 _LONGEST: Final = 64
 """Characters of a type that are looked at."""
 
@@ -57,9 +57,10 @@ def _is_other(item: objects.StoredObject | deletions.Tombstone, holding: Holding
 def _list_named(item: StixObject, value: dict[str, Json]) -> frozenset[ObjectId]:
     """The ids that stand anywhere in an object, besides its own and those that it refers to."""
     data = item.data
-    if b"\\" in data:
-        # Characters of an id may be written as numbers; and the n of "\n" before an id is none of it.
-        data = _ESCAPE.sub(b" ", json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    if b"\\u00" in data:  # characters of an id may be written as numbers
+        data = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    if b"\\" in data:  # the n of "\n" before an id is none of it
+        data = _ESCAPE.sub(b" ", data)
     known = item.references | TLP_IDS.keys() | {item.id}
     return frozenset(_find_ids(data.lower(), known)) - known
 
