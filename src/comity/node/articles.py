@@ -150,6 +150,7 @@ def add_article_in_steps(node: Node, data: bytes, name: str, plan: ArticlePlan) 
     form = plan.form or recognise_format(data[:HEAD_BYTES], name, among=_FORMATS)
     wording, gazetteer = find_wording(node), list_known(node, given=plan.known)
     read = yield from read_in_turns(data, source, form=form, known=gazetteer.data, own=wording.own)
+    yield  # however fast it was read: who asked may be nobody by now (`operations.articles`)
     read_by: dict[str, Json] = {
         "rules": wording.digest,
         "own": wording.own_digest,
@@ -199,8 +200,7 @@ def check_url(url: str) -> None:
 
 def _find_known(node: Node, digest: Digest) -> AddedArticle | None:
     with node.store.read() as transaction:
-        found = articles.find_articles(transaction, digest)
-        return _describe_known(transaction, digest) if found else None
+        return _describe_known(transaction, digest) if articles.find_articles(transaction, digest) else None
 
 
 def _describe_known(transaction: Transaction, digest: Digest) -> AddedArticle:

@@ -154,6 +154,16 @@ def test_two_who_add_the_same_at_once_keep_one(world: World) -> None:
     assert count(world, "article") == 1
 
 
+@pytest.mark.parametrize("text", ["Somebody said something in Port Marrow.", TEXT])
+def test_others_have_a_turn_before_it_is_kept_however_fast_it_was_read(world: World, text: str) -> None:
+    add(world, "Somebody else said something.")  # what reads is ready from here on
+    steps = articles.add_article_in_steps(world.nodes[A], text.encode(), "one", ArticlePlan())
+    assert next(steps, "kept") is None
+    steps.close()
+    assert count(world, "article") == 1
+    assert not add(world, text).already
+
+
 def test_what_is_said_of_the_source_goes_before_what_is_read(world: World) -> None:
     at = parse_instant("2025-01-02T03:04:05Z")
     plan = ArticlePlan(url="https://other.example/b", publisher="Wire", published="2031-03-05", retrieved_at=at)
