@@ -197,10 +197,13 @@ class Node:
         """The checkpoint of a log of this node, signed by the present log key too, where an older one signed it.
 
         It says nothing else than it did: of a log that has not grown since there is no other. Whoever is shown it may
-        know the present key alone.
+        know the present key alone. A copy without keys shows it as it was signed.
         """
+        signer = self.signers.get(Role.LOG)
+        if signer is None:
+            return note
         parsed = parse_note(note)
-        signed = sign_note(parsed.text, parse_checkpoint(parsed.text).origin, self.signers[Role.LOG])
+        signed = sign_note(parsed.text, parse_checkpoint(parsed.text).origin, signer)
         if signed.signatures[0] in parsed.signatures:
             return note
         return format_note(Note(text=parsed.text, signatures=(*signed.signatures, *parsed.signatures)))

@@ -47,7 +47,9 @@ COSIGN_SECONDS = 3.0
 """How long an answer waits for witnesses; who has not cosigned by then is asked again later."""
 
 
-OF_COPIES: Final = frozenset({"log.show", "log.list", "log.figures", "log.checkpoint", "log.relationships"})
+OF_COPIES: Final = frozenset(
+    f"log.{name}" for name in ("show", "list", "figures", "checkpoint", "relationships", "prove", "receipt", "refused")
+)
 """What a copy of a node without its keys is asked: reading alone, of which nothing is signed."""
 
 

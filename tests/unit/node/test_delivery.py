@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Receipts of partners are kept in order, in the act that takes their pages in, and never against what is past."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from comity.agreement.events import EventKind
+from comity.agreement.people import Role
 from comity.errors import ConfigError, ConflictError, MalformedError, NotFoundError, ReceiptRefused
 from comity.ids import Instant, PartyId
 from comity.node import ingest, receive
 from comity.node.delivery import expect_receipt, find_kept_receipt, keep_missing, keep_refused, list_refused_pages
 from comity.node.follow import plan_pull
-from comity.node.node import Node
+from comity.node.node import Node, inspect_node
 from comity.node.parties import add_party, export_manifest
+from comity.node.proof import Check, prove_entry
 from comity.node.receipts import give_consistency, give_receipt, write_receipt
 from comity.node.retention import delete
+from comity.node.rotation import rotate_keys
 from comity.node.steps import finish
 from comity.release.delivery import Shown, find_sizes, verify_next
 from comity.release.receipt import parse_receipt, verify_object, verify_receipt
+from comity.signing import Role as KeyRole
 from comity.store import log, pulls, witness
 from comity.store.pulls import Use
 from comity.tlog.cosignature import sign_cosignature
@@ -338,6 +344,24 @@ def test_there_are_receipts_for_disclosures_alone(world: World) -> None:
     for position in (0, size - 3, size - 1, size, 10**9):
         with pytest.raises(NotFoundError):
             write_receipt(node, position)
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_copy_without_keys_has_the_receipts_as_they_were_signed(world: World, tmp_path: Path, rotated: bool) -> None:
+    poll(world)
+    node = world.nodes["aurelia"]
+    position, written = count(node, "log_entry") - 2, write_receipt(node, count(node, "log_entry") - 2)
+    if rotated:
+        for role in (Role.LIAISON, Role.LEGAL):
+            rotate_keys(node, [KeyRole.LOG], by=world.actor("aurelia", role))
+    for name in ("node.toml", "head", *(path.name for path in node.folder.glob("store.db*"))):
+        shutil.copy2(node.folder / name, tmp_path / name)
+    with closing(inspect_node(tmp_path)) as copy:
+        assert write_receipt(copy, position) == written
+        proof = prove_entry(copy, position)
+    assert proof.holds
+    assert [check.holds for check in proof.checks if check.check is Check.RECEIPT] == [True]
+    assert (write_receipt(node, position) != written) is rotated
 
 
 def test_a_disclosure_whose_content_was_deleted_has_no_receipt(world: World) -> None:
