@@ -2,7 +2,6 @@
 """A text that is marked in one property is found wherever else in the object it stands, and nothing else is."""
 
 import string
-import time
 
 import pytest
 from hypothesis import given
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from comity.canonical import Json
 from comity.stix.repeats import find_places
+from tests.processor import measure_least
 
 NAME = "Karim Holt"
 
@@ -78,10 +78,9 @@ def test_short_texts_are_found_exactly_between_what_is_no_letter_or_digit(text: 
 def test_what_was_made_to_be_dear_is_given_up_or_cheap(size: int, length: int) -> None:
     half = length // 2
     texts: list[Json] = ["a" * half + chr(0x4E00 + n) + "a" * (length - half - 1) for n in range(size // length // 2)]
-    started = time.process_time()
-    found = find_places({"labels": texts, "description": "a" * (size // 2)}, ["labels"])
-    assert found in (None, frozenset())
-    assert time.process_time() - started < 0.5
+    value: dict[str, Json] = {"labels": texts, "description": "a" * (size // 2)}
+    assert find_places(value, ["labels"]) in (None, frozenset())
+    assert measure_least(lambda: find_places(value, ["labels"])) < 0.5
 
 
 def test_more_texts_than_can_be_looked_for_may_stand_anywhere() -> None:
