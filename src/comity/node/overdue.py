@@ -74,7 +74,10 @@ class Overdue:
     def _look(self) -> None:
         held = self._turns.find_held()
         # Held as before, and taken by nobody since: by the same process all the time.
-        self._looks = Counter({turn: self._looks[turn] + 1 for turn in held})
+        looks = Counter({turn: self._looks[turn] + 1 for turn in held})
+        # Whoever has an earlier turn may wait for one that stays with the same process: it is counted from its end on.
+        last = max((lock for (lock, _), seen in looks.items() if seen > 1), default=0)
+        self._looks = Counter({turn: seen for turn, seen in looks.items() if turn[0] >= last})
         overdue = [turn for turn, looks in self._looks.items() if looks > self._most_looks]
         if overdue:
             self._looks.clear()

@@ -75,7 +75,10 @@ class Turns:
                 return
 
     def find_held(self) -> frozenset[tuple[int, int]]:
-        """Each lock that another process has now, by its number, with how often it was taken so far, by whomever."""
+        """Each lock that another process has now, by its number, with how often it was taken so far, by whomever.
+
+        A process may wait for one while it has one of a lower number, and never the other way round.
+        """
         return frozenset((byte, self._count(byte)) for byte in _LOCKS if self._is_held(byte))
 
     def is_held_by(self, pid: int, lock: int) -> bool:

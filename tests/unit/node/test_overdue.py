@@ -2,9 +2,11 @@
 """Whoever keeps a turn and does nothing is ended; whoever works, waits or has ended its turn is not."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -28,6 +30,55 @@ class Taker:
         self.turns.give_back()
 
 
+PROCESS = """
+import sys
+from comity.store import Turns
+turns, taken = Turns(int(sys.argv[1])), []
+print("ready", flush=True)
+for line in sys.stdin:
+    taken.append(getattr(turns, line.strip())())
+    taken[-1].__enter__()
+    print(line, end="", flush=True)
+"""
+
+
+class Process:
+    """A process that takes the turns it is told to, and gives none back."""
+
+    def __init__(self, turns: Turns, number: int) -> None:
+        self.number = number
+        self.is_killed = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(turns.handle)],
+            pass_fds=[turns.handle],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.finish() == "ready"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def begin(self, turn: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{turn}\n")
+        self._process.stdin.flush()
+
+    def finish(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        self.is_killed = True
+        self._process.kill()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
 @pytest.fixture
 def turns() -> Iterator[tuple[Turns, Turns]]:
     """Of the first process, and of one that takes turns: as far as the kernel can tell both are this one."""
@@ -38,8 +89,8 @@ def turns() -> Iterator[tuple[Turns, Turns]]:
 
 
 @contextmanager
-def looking(turns: Turns, *takers: Taker) -> Iterator[None]:
-    overdue = Overdue(turns, lambda: takers, seconds=20 * LOOK, look_seconds=LOOK)
+def looking(turns: Turns, *takers: Taker | Process, looks: int = 20) -> Iterator[None]:
+    overdue = Overdue(turns, lambda: takers, seconds=looks * LOOK, look_seconds=LOOK)
     overdue.start()
     try:
         yield
@@ -64,6 +115,35 @@ def test_where_the_kernel_does_not_say_who_it_is_all_are_ended(turns: tuple[Turn
     with looking(first, *takers):
         assert second.take()
         wait_until(lambda: all(taker.kills for taker in takers))
+
+
+@pytest.mark.parametrize("keeps_first", [False, True])
+def test_who_waits_for_the_one_that_is_stuck_with_a_turn_of_its_own_is_not_ended(
+    turns: tuple[Turns, Turns], *, keeps_first: bool
+) -> None:
+    first, _ = turns
+    with ExitStack() as stack:
+        stuck, other = (stack.enter_context(closing(Process(first, number))) for number in range(2))
+        steps = [(other, "writing"), (stuck, "keeping")]
+        with looking(first, stuck, other, looks=100):
+            for process, turn in reversed(steps) if keeps_first else steps:
+                process.begin(turn)
+                assert process.finish() == turn
+            other.begin("keeping")
+            assert other.finish() == "keeping"  # which comes when the one that is stuck was ended
+        assert stuck.is_killed
+        assert not other.is_killed
+
+
+def test_one_that_is_stuck_in_each_turn_is_ended_and_then_the_other(turns: tuple[Turns, Turns]) -> None:
+    first, _ = turns
+    with ExitStack() as stack:
+        takers = [stack.enter_context(closing(Process(first, number))) for number in range(2)]
+        with looking(first, *takers, looks=100):
+            for process, turn in zip(takers, ("writing", "keeping"), strict=True):
+                process.begin(turn)
+                assert process.finish() == turn
+            wait_until(lambda: all(process.is_killed for process in takers))
 
 
 @pytest.mark.parametrize("taken_anew", [False, True])
