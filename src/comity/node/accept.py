@@ -39,7 +39,7 @@ from comity.node.steps import Steps, finish
 from comity.release.receiving import find_outside, find_restrictions
 from comity.stix.labels import make_tags
 from comity.stix.objects import UNVERSIONED, BundleReading, ParsedBundle
-from comity.store import Transaction, patterns, statuses
+from comity.store import Transaction, patterns, recalls, statuses
 from comity.store.changes import read_changes
 from comity.store.objects import Holding
 from comity.store.statuses import Unkept, Use
@@ -329,10 +329,15 @@ def _open(node: Node, place: tuple[Dossier, Terms, Channel], name: str, giver: P
 
 
 def note_unkept(act: Act, sent: ParsedBundle, intake: Intake, *, giver: PartyId, terms: Digest, channel: str) -> None:
-    """Keep what of `sent` clashed with what is held, for this party's own people; `giver` is not told."""
+    """Keep what of `sent` clashed with what is held, for this party's own people; `giver` is not told.
+
+    Nor does it hear so when it recalls that (`node.recalled`).
+    """
     if not intake.clashing:
         return
-    versions = {place: item.version for place, (item, _) in zip(sent.places, sent.good, strict=True)}
+    items = {place: item for place, (item, _) in zip(sent.places, sent.good, strict=True)}
+    clashed = [items[place] for place in sorted(intake.clashing)]
+    recalls.add_clashed(act.transaction, giver, terms, [(item.id, item.digest, item.version_at) for item in clashed])
     for bad in intake.bad:
         if bad.index in intake.clashing:
             entry = Unkept(
@@ -341,7 +346,7 @@ def note_unkept(act: Act, sent: ParsedBundle, intake: Intake, *, giver: PartyId,
                 terms=terms,
                 channel=channel,
                 id=bad.id or ObjectId(""),
-                version=versions[bad.index],
+                version=items[bad.index].version,
                 reason=bad.detail,
             )
             statuses.add_unkept(act.transaction, entry)

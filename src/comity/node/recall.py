@@ -88,11 +88,13 @@ class KeptRecalled:
 class Told:
     """A letter of recall, with what is known of it: `results` of one that came, `answers` in their order.
 
-    `caused` are letters that were sent because of it; `title` is that of its agreement (None: it is not on record).
+    `spared` are the places of results that its sender alone hears (`node.recalled`). `caused` are letters that were
+    sent because of it; `title` is that of its agreement (None: it is not on record).
     """
 
     stored: StoredLetter
     results: tuple[Result, ...]
+    spared: frozenset[int]
     answers: tuple[StoredLetter, ...]
     caused: tuple[StoredLetter, ...]
     title: str | None
@@ -399,6 +401,7 @@ def _read_told(transaction: Transaction, stored: StoredLetter, titles: Mapping[A
     return Told(
         stored=stored,
         results=recalls.read_results(transaction, digest),
+        spared=recalls.read_spared(transaction, digest),
         answers=tuple(letters.list_answers(transaction, digest)),
         caused=tuple(letters.list_caused(transaction, digest)),
         title=titles.get(stored.letter.agreement),

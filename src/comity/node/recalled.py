@@ -18,7 +18,8 @@ The acknowledgement is sent at once, and again with each stage that is reached (
 first is answered by all it told: a second recall of the same thing, along another way, waits for nobody.
 
 What this party took in by itself is not recalled by a partner that gave the same: that it came from there too is
-struck out.
+struck out. Nor is what clashes with what a partner gave. Both are spared, and the partner hears what it would hear if
+it alone had given it: else a recall would tell that the object is held here from elsewhere.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,12 +29,12 @@ from comity.errors import CorruptionError, NotFoundError
 from comity.ids import Digest, Instant, ObjectId
 from comity.letters.bodies import LetterKind
 from comity.letters.letter import Draft, Letter
-from comity.letters.recall import Outcome, Recall, RecallAcknowledgement, Result, Stage
+from comity.letters.recall import Change, Outcome, Recall, RecallAcknowledgement, Result, Stage
 from comity.node.letters import send_letter
 from comity.node.node import Act, Node
 from comity.node.retention import delete_versions
 from comity.node.standing import Dossier
-from comity.node.withdrawal import DECISION_TIME, PASSED_ON, Demand, find_given, judge_all_stopped, stop, tell
+from comity.node.withdrawal import DECISION_TIME, PASSED_ON, Demand, find_given, judge_all_stopped, may_wait, stop, tell
 from comity.stix.markings import TLP_IDS
 from comity.store import Transaction, agreements, arrivals, deletions, letters, objects, recalls
 from comity.store.arrivals import Arrival
@@ -61,13 +62,14 @@ _LOOKED_AT = 256 * 1024
 class _Matched:
     """What of a letter is held or was held as given by its sender.
 
-    `stopped` is to be stopped and passed on, `own` are keys of what this party holds by itself too. `foreign` says that
-    something of it is held that its sender did not give.
+    `stopped` is to be stopped and passed on, `own` are keys of what this party holds by itself too. `spared` are places
+    of results that only the sender hears. `foreign` says that something of it is held that its sender did not give.
     """
 
     results: list[Result] = field(default_factory=list)
     stopped: list[Recalled] = field(default_factory=list)
     own: list[int] = field(default_factory=list)
+    spared: set[int] = field(default_factory=set)
     foreign: bool = False
 
 
@@ -76,7 +78,7 @@ def take_recall(node: Node, act: Act, letter: Letter, body: Recall, dossier: Dos
     transaction = act.transaction
     texts = {terms.hash for terms in dossier.versions}
     matched = _match(act, letter, body, texts)
-    recalls.put_results(transaction, letter.digest, matched.results, now=act.now)
+    recalls.put_results(transaction, letter.digest, matched.results, spared=matched.spared, now=act.now)
     arrivals.strike(transaction, matched.own, giver=letter.sender, terms=texts)
     if matched.stopped:
         # What was recalled before was told of then: by the letter that told of it, its receivers answer.
@@ -205,15 +207,41 @@ def _judge(
     """What becomes now of each version that was stopped, with its place, and which is to be deleted for that."""
     body = stored.letter.body
     assert isinstance(body, Recall)  # noqa: S101 (whoever asks has read that it is one)
-    demand = Demand(change=body.change, terms=stored.letter.terms, due_at=find_deadline(stored))
+    letter = stored.letter
+    demand = Demand(change=body.change, terms=letter.terms, due_at=find_deadline(stored))
     stopped: dict[ObjectId, dict[int, Digest]] = {}
-    for place, (about, result) in enumerate(zip(stored.letter.about, results, strict=True)):
+    for place, (about, result) in enumerate(zip(letter.about, results, strict=True)):
         if result.outcome is Outcome.STOPPED:
             stopped.setdefault(about.id, {})[place] = about.digest
+    spared = recalls.read_spared(transaction, letter.digest)
     for name, places in stopped.items():
-        judged = judge_all_stopped(transaction, name, [*places.values()], demand, now=now)
+        given = _list_given(transaction, letter, name) if spared or body.change is Change.CORRECT else {}
+        newest = max((at for at, came in given.values() if came), default=None)
+        for place in spared & places.keys():
+            at, _ = given.get(places.pop(place), (None, False))
+            yield place, _judge_spared(transaction, demand, at, newest, now=now), None
+        judged = judge_all_stopped(transaction, name, [*places.values()], demand, newest=newest, now=now)
         for place, (result, version) in zip(places, judged, strict=True):
             yield place, result, version
+
+
+def _list_given(transaction: Transaction, letter: Letter, name: ObjectId) -> dict[Digest, tuple[Instant, bool]]:
+    """The time of each version of the object that is held or clashed, and whether the letter's sender gave it."""
+    versions = objects.read_versions_of(transaction, [name])
+    came = arrivals.read_arrivals(transaction, [item.pk for item in versions])
+    givers = {item.pk: {way.giver for way in came.get(item.pk, ())} for item in versions}
+    given = {item.digest: (item.version_at, letter.sender in givers[item.pk]) for item in versions}
+    clashed = recalls.read_clashed(transaction, [name], giver=letter.sender)
+    return given | {digest: (at, True) for (_, digest), at in clashed.items()}
+
+
+def _judge_spared(
+    transaction: Transaction, demand: Demand, at: Instant | None, newest: Instant | None, *, now: Instant
+) -> Result:
+    """What the sender hears of a version of the time `at`: what would become of it if it alone had given it."""
+    if demand.change is Change.CORRECT and at is not None and newest is not None and newest > at:
+        return Result(outcome=Outcome.REPLACED)
+    return Result(outcome=Outcome.STOPPED if may_wait(transaction, demand, now=now) else Outcome.DELETED)
 
 
 def _match(act: Act, letter: Letter, body: Recall, texts: set[Digest]) -> _Matched:
@@ -230,20 +258,28 @@ def _match(act: Act, letter: Letter, body: Recall, texts: set[Digest]) -> _Match
         *(place for place, item in held.items() if _gave(came.get(item.pk, ()), letter, texts)),
         *(place for place, stone in gone.items() if _gave(before.get((stone.id, stone.version_at), ()), letter, texts)),
     }
+    # Other bytes of a version that was kept clash with that, whoever else gave it.
+    kept = {(name, (held.get((name, digest)) or gone[name, digest]).version_at) for name, digest in given}
+    first = recalls.read_clashed(act.transaction, ids, giver=letter.sender, terms=texts)
+    clashed = {place for place, at in first.items() if (place[0], at) not in kept}
     recalled = recalls.read_recalled(act.transaction, ids)
     matched = _Matched()
-    for about in letter.about:
+    for number, about in enumerate(letter.about):
         place = about.id, about.digest
         version, stone = held.get(place), gone.get(place)
         if version is not None and place in given and (version.received_under is None or version.id in TLP_IDS):
             matched.own.append(version.pk)
-            matched.results.append(Result(outcome=Outcome.DELETED))
+            matched.spared.add(number)
+            matched.results.append(Result(outcome=Outcome.STOPPED))
         elif version is not None and place in given:
             matched.stopped.append(_describe(act, letter, body, version))
             matched.results.append(Result(outcome=Outcome.STOPPED))
         elif version is None and stone is not None and place in given:
             matched.stopped.append(_describe(act, letter, body, stone))
             matched.results.append(Result(outcome=Outcome.DELETED))
+        elif place in clashed:
+            matched.spared.add(number)
+            matched.results.append(Result(outcome=Outcome.STOPPED))
         else:
             matched.results.append(Result(outcome=Outcome.ABSENT))
             # What this party has recalled itself comes back to it as a recall by whoever had given it back.

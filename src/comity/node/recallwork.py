@@ -13,7 +13,7 @@ from comity.ids import Digest, Instant
 from comity.letters.bodies import LetterKind
 from comity.letters.recall import Stage
 from comity.node.recalled import find_deadline
-from comity.store import Transaction, letters, retractions
+from comity.store import Transaction, letters, recalls, retractions
 from comity.store.letters import Filed, LetterState
 from comity.store.retractions import Retraction
 
@@ -29,15 +29,17 @@ def list_recall_work(transaction: Transaction, texts: Mapping[Digest, Terms], *,
     for stored in letters.list_filed(transaction, LetterKind.RECALL, sent=True, states=waiting):
         if stored.progress is None or (stored.due_at is not None and stored.due_at <= now):
             yield _make_sent(stored, texts)
+    undecided = recalls.find_undecided(transaction)
     for stored in letters.list_filed(transaction, LetterKind.RECALL, sent=False, states={LetterState.OPEN}):
-        yield _make(
-            stored,
-            texts,
-            WorkKind.RECALL_TO_DECIDE,
-            act=_DECIDE,
-            why=f"{stored.party} has recalled {_name(stored)}",
-            due=find_deadline(stored),
-        )
+        if stored.digest in undecided:
+            yield _make(
+                stored,
+                texts,
+                WorkKind.RECALL_TO_DECIDE,
+                act=_DECIDE,
+                why=f"{stored.party} has recalled {_name(stored)}",
+                due=find_deadline(stored),
+            )
     for item in retractions.list_waiting(transaction):
         yield _make_retracted(item, texts)
     refused, since = {LetterState.REFUSED}, Instant(now - _REFUSED_SHOWN)

@@ -43,6 +43,7 @@ __all__ = [
     "find_given",
     "judge_all_stopped",
     "mark_stopped",
+    "may_wait",
     "read_stopped",
     "stop",
     "tell",
@@ -202,19 +203,30 @@ class Demand:
     due_at: Instant
 
 
+def may_wait(transaction: Transaction, demand: Demand, *, now: Instant) -> bool:
+    """Whether what nobody has decided on stays for now: where the terms set a review, or a newer version may come."""
+    if now >= demand.due_at or demand.change is Change.CORRECT:
+        return now < demand.due_at
+    return _read_terms(transaction, demand.terms).retention is not None
+
+
 def judge_all_stopped(
-    transaction: Transaction, name: ObjectId, digests: Sequence[Digest], demand: Demand, *, now: Instant
+    transaction: Transaction,
+    name: ObjectId,
+    digests: Sequence[Digest],
+    demand: Demand,
+    *,
+    newest: Instant | None = None,
+    now: Instant,
 ) -> list[tuple[Result, StoredObject | None]]:
     """What becomes now of each of these versions of the object, which were stopped, and which is deleted for that.
 
-    It takes as many statements for many versions as for one.
+    `newest` is the time of the newest version that whoever corrects it has given. It takes as many statements for many
+    versions as for one.
     """
-    versions = objects.read_versions_of(transaction, [name])
-    held = {item.digest: item for item in versions}
+    held = {item.digest: item for item in objects.read_versions_of(transaction, [name])}
     hold = recalls.read_holds(transaction, [name]).get(name)
-    waits = now < demand.due_at
-    if waits and demand.change is not Change.CORRECT and hold is None and not held.keys().isdisjoint(digests):
-        waits = _read_terms(transaction, demand.terms).retention is not None
+    waits = hold is None and not held.keys().isdisjoint(digests) and may_wait(transaction, demand, now=now)
     judged = list[tuple[Result, StoredObject | None]]()
     for digest in digests:
         version = held.get(digest)
@@ -222,7 +234,7 @@ def judge_all_stopped(
             judged.append((Result(outcome=Outcome.DELETED), None))
         elif hold is not None:
             judged.append((Result(outcome=Outcome.KEPT, reason=hold.reason), None))
-        elif demand.change is Change.CORRECT and versions[-1].version_at > version.version_at:
+        elif demand.change is Change.CORRECT and newest is not None and newest > version.version_at:
             judged.append((Result(outcome=Outcome.REPLACED), version))
         elif waits:
             judged.append((Result(outcome=Outcome.STOPPED), None))

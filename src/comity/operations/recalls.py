@@ -116,8 +116,12 @@ def describe_told(told: Told, *, now: Instant) -> dict[str, Json]:
     stored = told.stored
     letter, body = stored.letter, stored.letter.body
     assert isinstance(body, Recall)  # noqa: S101 (only such letters are listed)
-    due = _find_due(stored)
-    results: list[Json] = [{"outcome": item.outcome.value, "reason": item.reason} for item in _find_results(told)]
+    undecided = _list_undecided(told)
+    due = _find_due(stored, waits=bool(undecided))
+    results: list[Json] = [
+        {"outcome": item.outcome.value, "reason": item.reason, "spared": place in told.spared}
+        for place, item in enumerate(_find_results(told))
+    ]
     return {
         "letter": letter.digest,
         "sent": stored.sent,
@@ -136,7 +140,7 @@ def describe_told(told: Told, *, now: Instant) -> dict[str, Json]:
         "due": None if due is None else format_instant(due),
         "overdue": due is not None and stored.state is LetterState.OPEN and due <= now,
         "results": results,
-        "undecided": _list_undecided(told),
+        "undecided": undecided,
         "because": stored.because,
         "acknowledgements": [_describe_answer(answer) for answer in told.answers],
         "passed_on": [_describe_passed_on(item) for item in told.caused],
@@ -200,10 +204,10 @@ def describe_recalled(items: Sequence[Recalled]) -> list[Json]:
     ]
 
 
-def _find_due(stored: StoredLetter) -> Instant | None:
-    """By when something is to be done: where it came, by when what nobody decides on is deleted."""
+def _find_due(stored: StoredLetter, *, waits: bool) -> Instant | None:
+    """By when something is to be done: where it came and something `waits`, by when it is deleted."""
     if not stored.sent and stored.state is LetterState.OPEN:
-        return find_deadline(stored)
+        return find_deadline(stored) if waits else None
     return stored.due_at
 
 
@@ -222,8 +226,14 @@ def _find_results(told: Told) -> Sequence[Result]:
 
 def _list_undecided(told: Told) -> list[Json]:
     """The objects that a recall which came has stopped, and of which people here have to say what becomes."""
-    results = zip(told.stored.letter.about, told.results, strict=False)
-    return list[Json](dict.fromkeys(about.id for about, result in results if result.outcome is Became.STOPPED))
+    results = enumerate(zip(told.stored.letter.about, told.results, strict=False))
+    return list[Json](
+        dict.fromkeys(
+            about.id
+            for place, (about, result) in results
+            if result.outcome is Became.STOPPED and place not in told.spared
+        )
+    )
 
 
 def _describe_passed_on(item: StoredLetter) -> Json:

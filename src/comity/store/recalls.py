@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from comity.ids import AgreementId, Digest, Instant, ObjectId, PartyId
@@ -15,8 +15,10 @@ from comity.store.transaction import Row, Transaction
 __all__ = [
     "Hold",
     "Recalled",
+    "add_clashed",
     "add_recalled",
     "find_disclosures",
+    "find_undecided",
     "has_lost_openings",
     "iterate_recalled",
     "list_revoked",
@@ -24,12 +26,14 @@ __all__ = [
     "mark_passed",
     "put_hold",
     "put_results",
+    "read_clashed",
     "read_foretold",
     "read_holds",
     "read_passed",
     "read_recalled",
     "read_released",
     "read_results",
+    "read_spared",
     "settle_results",
     "was_ever_released",
 ]
@@ -102,14 +106,15 @@ def read_recalled(transaction: Transaction, ids: Collection[ObjectId]) -> dict[O
 def read_foretold(
     transaction: Transaction, ids: Collection[ObjectId], *, giver: PartyId, agreement: AgreementId
 ) -> frozenset[tuple[ObjectId, Digest]]:
-    """What of `ids` letters of `giver` under the agreement recalled that had not come from it then, by its bytes."""
+    """What of `ids` letters of `giver` under the agreement recalled that was not kept from it then, by its bytes."""
     if transaction.row("SELECT 1 FROM letter WHERE kind = 'recall' AND sent = 0 LIMIT 1") is None:
         return frozenset()
     # From the ids onwards, in this order: a partner can have sent very many letters.
     rows = transaction.rows(
         "SELECT x.id, x.digest FROM json_each(?) i CROSS JOIN letter_object x ON x.id = i.value"
         " CROSS JOIN letter l ON l.position = x.letter AND l.party = ? AND l.agreement = ? AND l.sent = 0"
-        " CROSS JOIN recall_result r ON r.letter = l.digest AND r.place = x.place AND r.outcome = ?",
+        " CROSS JOIN recall_result r ON r.letter = l.digest AND r.place = x.place AND (r.outcome = ? OR r.spared"
+        " AND EXISTS (SELECT 1 FROM clashed c WHERE c.id = x.id AND c.digest = x.digest AND c.giver = l.party))",
         (json.dumps(sorted(ids)), giver, agreement, Outcome.ABSENT.value),
     )
     return frozenset((ObjectId(name), Digest(digest)) for name, digest in rows)
@@ -124,12 +129,21 @@ def iterate_recalled(transaction: Transaction) -> Iterator[Recalled]:
     return map(_build, rows)
 
 
-def put_results(transaction: Transaction, letter: Digest, results: Sequence[Result], *, now: Instant) -> None:
-    """Keep what became of each version that the letter is about."""
+def put_results(
+    transaction: Transaction, letter: Digest, results: Sequence[Result], *, spared: Collection[int], now: Instant
+) -> None:
+    """Keep what became of each version that the letter is about; about those at the places `spared` nothing is done."""
     transaction.run_many(
-        "INSERT INTO recall_result VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO recall_result (letter, place, outcome, reason, settled_at, spared) VALUES (?, ?, ?, ?, ?, ?)",
         [
-            (letter, place, item.outcome.value, item.reason, None if item.outcome is Outcome.STOPPED else now)
+            (
+                letter,
+                place,
+                item.outcome.value,
+                item.reason,
+                None if item.outcome is Outcome.STOPPED else now,
+                int(place in spared),
+            )
             for place, item in enumerate(results)
         ],
     )
@@ -147,6 +161,43 @@ def read_results(transaction: Transaction, letter: Digest) -> tuple[Result, ...]
     """What became of each version that the letter is about, in its order."""
     rows = transaction.rows("SELECT outcome, reason FROM recall_result WHERE letter = ? ORDER BY place", (letter,))
     return tuple(Result(outcome=Outcome(outcome), reason=reason) for outcome, reason in rows)
+
+
+def read_spared(transaction: Transaction, letter: Digest) -> frozenset[int]:
+    """The places of the versions about which nothing is done, whatever the letter's sender hears."""
+    rows = transaction.rows("SELECT place FROM recall_result WHERE letter = ? AND spared", (letter,))
+    return frozenset(int(place) for (place,) in rows)
+
+
+def find_undecided(transaction: Transaction) -> frozenset[Digest]:
+    """The letters by which something was stopped of which nobody has said what becomes."""
+    rows = transaction.rows("SELECT DISTINCT letter FROM recall_result WHERE settled_at IS NULL AND spared = 0")
+    return frozenset(Digest(letter) for (letter,) in rows)
+
+
+def add_clashed(
+    transaction: Transaction, giver: PartyId, terms: Digest, items: Iterable[tuple[ObjectId, Digest, Instant]]
+) -> None:
+    """Keep that `giver` gave these versions under `terms`, each by its id, digest and time, and that none was kept.
+
+    Of each version the bytes that it gave first.
+    """
+    transaction.run_many(
+        "INSERT OR IGNORE INTO clashed VALUES (?, ?, ?, ?, ?)",
+        [(name, version_at, giver, terms, digest) for name, digest, version_at in items],
+    )
+
+
+def read_clashed(
+    transaction: Transaction, ids: Collection[ObjectId], *, giver: PartyId, terms: Collection[Digest] | None = None
+) -> dict[tuple[ObjectId, Digest], Instant]:
+    """The time of each version of `ids` that `giver` gave, under one of `terms` if any are named, and was not kept."""
+    rows = transaction.rows(
+        "SELECT id, digest, version_at FROM clashed WHERE id IN (SELECT value FROM json_each(?1)) AND giver = ?2"
+        " AND (?3 IS NULL OR terms IN (SELECT value FROM json_each(?3)))",
+        (json.dumps(sorted(ids)), giver, None if terms is None else json.dumps(sorted(terms))),
+    )
+    return {(ObjectId(name), Digest(digest)): Instant(version_at) for name, digest, version_at in rows}
 
 
 def put_hold(transaction: Transaction, hold: Hold) -> None:

@@ -112,6 +112,7 @@ RELATIONS: tuple[Relation, ...] = (
         " WHERE r.giver = c.giver AND r.sequence = c.receipt AND r.terms = c.terms) AND NOT EXISTS"
         " (SELECT 1 FROM receipt_set_aside AS r WHERE r.giver = c.giver AND r.sequence = c.receipt))",
     ),
+    _lacks("clashed", "terms", "text_on_record", "hash", name="t.id || ' from ' || t.giver"),
     _lacks("came_back", "object", "object", "pk", name="t.object || ' from ' || t.giver"),
     _lacks("came_back", "terms", "text_on_record", "hash", name="t.object || ' under ' || t.terms"),
     _lacks("said", "object", "object", "pk"),

@@ -94,7 +94,8 @@ def test_a_recall_from_typing_it_to_its_end(made: str, tmp_path: Path, at: Type)
 
     carry(tmp_path)
     (received,) = ask(at, "borealia", "recall", "list")["received"]
-    assert (received["stage"], received["results"]) == ("stopped", [{"outcome": "stopped", "reason": None}])
+    stopped = {"outcome": "stopped", "reason": None, "spared": False}
+    assert (received["stage"], received["results"]) == ("stopped", [stopped])
     assert "to be decided by" in at("borealia", "recall", "list").out
     (work,) = [item for item in ask(at, "borealia", "work")["items"] if item["kind"] == "recall-to-decide"]
     assert work["due"] == received["due"]
@@ -107,7 +108,7 @@ def test_a_recall_from_typing_it_to_its_end(made: str, tmp_path: Path, at: Type)
     assert (done["stage"], done["state"], done["results"]) == (
         "done",
         "closed",
-        [{"outcome": "kept", "reason": "Evidence."}],
+        [{"outcome": "kept", "reason": "Evidence.", "spared": False}],
     )
     assert [item["stage"] for item in done["acknowledgements"]] == ["stopped", "done"]
     text = at("aurelia", "recall", "show", letter["letter"]).out

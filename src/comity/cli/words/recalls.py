@@ -104,7 +104,7 @@ def describe_recall(result: dict[str, Any]) -> str:
     lines.append("versions")
     results = result["results"] or [None] * len(result["about"])
     for about, item in zip(result["about"], results, strict=True):
-        became = "nothing known" if item is None else item["outcome"]
+        became = "nothing known" if item is None else _describe_outcome(item)
         why = f": {printable(item['reason'])}" if item and item["reason"] else ""
         lines.append(f"  {about['id']} {printable(about['version'])}  {became}{why}")
     lines += [
@@ -116,6 +116,12 @@ def describe_recall(result: dict[str, Any]) -> str:
         for item in result["passed_on"]
     ]
     return "\n".join([*lines, *describe_handed(result["handed"])])
+
+
+def _describe_outcome(result: dict[str, Any]) -> str:
+    """What became of it; and of what came from elsewhere, that this is what its sender hears."""
+    said = str(result["outcome"])
+    return f"{said} (so its sender hears; what is here from elsewhere stays)" if result["spared"] else said
 
 
 def describe_kept(result: dict[str, Any]) -> str:
@@ -183,6 +189,8 @@ def _stage(item: dict[str, Any]) -> str:
         return "REFUSED, not given by it"
     overdue = f", overdue since {item['due'][:10]}" if item["overdue"] else ""
     if not item["sent"] and item["stage"] == "stopped":
+        if item["due"] is None:
+            return "nothing to decide"
         return f"to be decided by {item['due'][:10]}{overdue}"
     return f"{_STAGES[item['stage']]}{overdue}"
 
