@@ -215,7 +215,7 @@ def _judge(
             stopped.setdefault(about.id, {})[place] = about.digest
     spared = recalls.read_spared(transaction, letter.digest)
     for name, places in stopped.items():
-        given = _list_given(transaction, letter, name) if spared or body.change is Change.CORRECT else {}
+        given = _list_given(transaction, letter, name) if body.change is Change.CORRECT else {}
         newest = max((at for at, came in given.values() if came), default=None)
         for place in spared & places.keys():
             at, _ = given.get(places.pop(place), (None, False))
