@@ -25,18 +25,19 @@ from comity.letters.consent import (
     ConsentRevocation,
 )
 from comity.letters.letter import MAX_ABOUT, About, Draft, Letter
+from comity.node.bounds import Onward, read_every_way, read_onward
 from comity.node.consented import revoke
 from comity.node.explain import explain, find_object
 from comity.node.granting import Offer, check_authority, check_given, make_grant, read_text, was_given
-from comity.node.grants import find_way_channels, keep_grants
+from comity.node.grants import keep_grants
 from comity.node.letters import find_letter, send_letter
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, approve, read_prose
-from comity.release.receiving import needs_consent
 from comity.stix.labels import RECALLED
-from comity.store import Transaction, arrivals, consents, letters, objects
+from comity.store import Transaction, consents, letters, objects
 from comity.store.arrivals import Arrival
 from comity.store.consents import GrantState, StoredGrant
+from comity.store.deletions import Way
 from comity.store.letters import LetterState, StoredLetter
 from comity.store.objects import StoredObject
 from comity.vocabulary import PURPOSES
@@ -277,7 +278,7 @@ def _draft_requests(
     transaction: Transaction, own: PartyId, items: Sequence[StoredObject], body: ConsentRequest
 ) -> list[Draft]:
     """One for each giver and text that it came under, or several where it would be about too much."""
-    came = arrivals.read_arrivals(transaction, [item.pk for item in items])
+    came = read_every_way(transaction, items)
     asked: dict[tuple[PartyId, AgreementId, Digest], list[About]] = {}
     for item in items:
         ways = _find_ways(transaction, own, item, came.get(item.pk, ()), body)
@@ -292,7 +293,7 @@ def _draft_requests(
 
 
 def _find_ways(
-    transaction: Transaction, own: PartyId, item: StoredObject, came: Sequence[Arrival], body: ConsentRequest
+    transaction: Transaction, own: PartyId, item: StoredObject, came: Sequence[Arrival | Way], body: ConsentRequest
 ) -> dict[tuple[PartyId, AgreementId], Digest]:
     """Whose consent is needed for the object, under which agreement and text."""
     label = objects.read_label(transaction, item.own_label)
@@ -307,21 +308,31 @@ def _find_ways(
     for way in sorted(came, key=lambda way: way.receipt is not None):
         if way.giver == body.recipient:
             raise TransitionError(f"{item.id} came from {way.giver} itself")
-        channels = find_way_channels(transaction, way, own, kind=item.type)
-        if channels and all(body.recipient in channel.releasable_to for channel in channels):
+        onward = read_onward(transaction, own, way, kind=item.type)
+        if body.recipient in onward.listed:
             continue
+        if not onward.by_consent:
+            raise TransitionError(_say_without_consent(item.id, way, onward))
         terms = read_text(transaction, way.terms)
-        if not needs_consent(channels):
-            names = ", ".join(f"{channel.id} ({channel.onward})" for channel in channels) or "none"
-            raise TransitionError(
-                f"{item.id} came from {way.giver} under terms that know no consent for it: the channels are {names};"
-                " propose other terms"
-            )
         if body.purpose not in terms.purposes:
             known = ", ".join(sorted(terms.purposes))
             raise MalformedRequest(f"{item.id} came for the purposes {known}, and not {body.purpose}", where="purpose")
         found[way.giver, terms.agreement_id] = way.terms
     return found
+
+
+def _say_without_consent(name: ObjectId, way: Arrival | Way, onward: Onward) -> str:
+    """Why nobody's consent would let it go that came that way."""
+    if not onward.channels:
+        return (
+            f"{name} came from {way.giver}, a source that signs no agreements and consents to nothing: this party's own"
+            " terms of receipt say whom it may reach"
+        )
+    names = ", ".join(f"{channel.id} ({channel.onward})" for channel in onward.channels)
+    return (
+        f"{name} came from {way.giver} under terms that know no consent for it: the channels are {names};"
+        " propose other terms"
+    )
 
 
 # --- granting ---------------------------------------------------------------------------------------------------------

@@ -16,21 +16,19 @@ to its next version.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from comity.agreement.channels import Channel
-from comity.agreement.terms import parse_terms
-from comity.errors import CorruptionError
 from comity.ids import Digest, ObjectId, PartyId
+from comity.node.bounds import read_every_way, read_onward
 from comity.node.node import Act, Node
 from comity.node.relabel import relabel
 from comity.release.disclosure import DisclosedObject, EntryType
 from comity.release.letters import format_consent
-from comity.release.receiving import find_carriers, needs_consent
 from comity.stix.labels import admit_to
-from comity.store import Transaction, agreements, arrivals, consents, objects
+from comity.store import Transaction, agreements, consents, objects
 from comity.store.arrivals import Arrival
 from comity.store.consents import GrantState, StoredGrant
+from comity.store.deletions import Way
 
-__all__ = ["begin_grant", "end_grants", "end_run_out", "find_way_channels", "keep_grants"]
+__all__ = ["begin_grant", "end_grants", "end_run_out", "keep_grants"]
 
 
 def begin_grant(act: Act, own: PartyId, grant: StoredGrant) -> None:
@@ -70,14 +68,6 @@ def keep_grants(node: Node) -> int:
         return end_run_out(act, node.party)
 
 
-def find_way_channels(transaction: Transaction, way: Arrival, own: PartyId, *, kind: str) -> tuple[Channel, ...]:
-    """The channels in which an object of the type `kind` can have come that way."""
-    document = agreements.read_terms(transaction, way.terms)
-    if document is None:
-        raise CorruptionError("the terms of an arrival are missing from the store; restore a backup")
-    return find_carriers(parse_terms(document).channels, giver=way.giver, receiver=own, kind=kind)
-
-
 def _settle(
     act: Act,
     own: PartyId,
@@ -94,7 +84,7 @@ def _settle(
         granted.setdefault((one.id, one.digest), []).append(one.grant)
     concerned = granted.keys() | ended.keys()
     held = [item for item in objects.read_versions_of(transaction, ids) if (item.id, item.digest) in concerned]
-    came = arrivals.read_arrivals(transaction, [item.pk for item in held])
+    came = read_every_way(transaction, held)
     known = objects.read_labels(transaction, {item.own_label for item in held})
     labels, restated = objects.LabelKeys(transaction), set[ObjectId]()
     for item in held:
@@ -113,20 +103,19 @@ def _settle(
 
 
 def _find_allowed(
-    transaction: Transaction, own: PartyId, grants: Sequence[StoredGrant], ways: Sequence[Arrival], *, kind: str
+    transaction: Transaction, own: PartyId, grants: Sequence[StoredGrant], ways: Sequence[Arrival | Way], *, kind: str
 ) -> frozenset[PartyId]:
     """Those to whom some of `grants` lets a version go that came these `ways`, and who are let by every way."""
     allowed = {grant.recipient for grant in grants} if ways else set[PartyId]()
     for way in ways if allowed else ():
-        channels = find_way_channels(transaction, way, own, kind=kind)
+        onward = read_onward(transaction, own, way, kind=kind)
         agreement = agreements.find_agreement_of(transaction, way.terms)
         by_consent = {
             grant.recipient
             for grant in grants
-            if needs_consent(channels) and (grant.party, grant.agreement) == (way.giver, agreement)
+            if onward.by_consent and (grant.party, grant.agreement) == (way.giver, agreement)
         }
-        listed = frozenset[PartyId].intersection(*(channel.releasable_to for channel in channels)) if channels else ()
-        allowed &= by_consent | {*listed}
+        allowed &= by_consent | onward.listed
     return frozenset(allowed)
 
 

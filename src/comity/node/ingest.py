@@ -10,7 +10,7 @@ between two parts.
 
 Every way an object came is kept, with the time: retention counts from it (`node.retention`). What was deleted here is
 taken in again when its originator gives it again, and from nobody else: to delete something and to take it in from a
-file is no way out of its giver's terms.
+file is no way out of its giver's terms. Nor is it to have it from another giver (`node.binding`).
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from comity.canonical import sha256_digest
 from comity.classification.assessment import find_expiry
 from comity.errors import ComityError, MalformedObject
-from comity.ids import Digest, Instant, ObjectId, PartyId
+from comity.ids import Instant, ObjectId
 from comity.node.audiences import NO_AUDIENCES, Audiences, find_audiences
+from comity.node.binding import Binding
 from comity.node.clashes import find_clash, find_earlier, find_same, is_echo
 from comity.node.definitions import find_definitions
 from comity.node.labelling import Labelling
@@ -35,7 +36,7 @@ from comity.node.steps import Steps, finish
 from comity.node.tagging import Tagging, mark_lapsed
 from comity.node.withdrawal import read_stopped
 from comity.release.receiving import Restrictions, make_unrestricted
-from comity.stix.labels import Label, Tags, admit_to, restate
+from comity.stix.labels import Label, Tags, restate
 from comity.stix.markings import TLP_IDS
 from comity.stix.objects import (
     BadObject,
@@ -44,7 +45,7 @@ from comity.stix.objects import (
     StixObject,
 )
 from comity.stix.worded import narrow_to, tighten
-from comity.store import Transaction, agreements, arrivals, assessments, consents, deletions, objects, patterns
+from comity.store import Transaction, arrivals, assessments, deletions, objects, patterns
 from comity.store.objects import Holding, StoredObject
 from comity.store.patterns import KnownPattern
 
@@ -191,7 +192,7 @@ def _take_in(
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
     stopped = read_stopped(transaction, ids, holding)
-    granted = _read_granted(transaction, ids, holding) if labels.grows else {}
+    binding = Binding(transaction, ids, holding, own=act.party, grows=labels.grows)
     reach = find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
     added, again, refused = list[_Judged](), list[tuple[StoredObject, Label]](), _Refused()
     at_added, at_again, waiting, expiries = list[int](), list[int](), dict[int, KnownPattern](), list[Instant | None]()
@@ -218,8 +219,8 @@ def _take_in(
             continue
         if reach:
             label = narrow_to(label, reach.get(item.id))
-        if granted:
-            label = admit_to(label, granted.get((item.id, item.digest), frozenset()))
+        if binding:
+            label = binding.apply(item, label)
         if same is not None:
             # What is known of its pattern is said of it already: it is held with these very bytes.
             again.append((same, label))
@@ -320,20 +321,6 @@ def _judge_once(outside: Callable[[Label], str | None]) -> Callable[[Label], str
         return found[1]
 
     return judge
-
-
-def _read_granted(
-    transaction: Transaction, ids: Collection[ObjectId], holding: Holding
-) -> dict[tuple[ObjectId, Digest], frozenset[PartyId]]:
-    """To whom else what comes may go, by version: whoever gives it has granted that under this very agreement."""
-    under = holding.received_under
-    agreement = None if under is None else agreements.find_agreement_of(transaction, under)
-    found: dict[tuple[ObjectId, Digest], frozenset[PartyId]] = {}
-    for item in consents.list_granted(transaction, ids, now=holding.added_at):
-        if (item.grant.party, item.grant.agreement) == (holding.originator, agreement):
-            place = item.id, item.digest
-            found[place] = found.get(place, frozenset()) | {item.grant.recipient}
-    return found
 
 
 def _link_patterns(transaction: Transaction, held: Mapping[int, KnownPattern]) -> None:

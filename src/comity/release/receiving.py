@@ -24,11 +24,12 @@ from comity.agreement.channels import Channel
 from comity.agreement.receiving import ReceiptTerms
 from comity.ids import PartyId
 from comity.release.clauses import read_findings
-from comity.stix.labels import UNSPECIFIED, Label
+from comity.stix.labels import OVERFULL, UNSPECIFIED, Label, intersect_audiences, is_overfull
 from comity.stix.markings import STATEMENT, TLP_ORDER, Markings, tlp_rank
 
 __all__ = [
     "Restrictions",
+    "bind",
     "count_as",
     "find_carriers",
     "find_outside",
@@ -85,6 +86,19 @@ def find_restrictions(channel: Channel, *, giver: PartyId, receiver: PartyId) ->
         excluded_frameworks=scope.excluded_frameworks,
         grows=channel.onward == "originator_consent",
     )
+
+
+def bind(label: Label, restrictions: Restrictions) -> Label:
+    """The label of what is held to these restrictions too."""
+    if label == OVERFULL:
+        return label
+    made = replace(
+        label,
+        originators=label.originators | restrictions.originators,
+        audience=intersect_audiences(label.audience, restrictions.audience),
+        excluded_frameworks=label.excluded_frameworks | restrictions.excluded_frameworks,
+    )
+    return OVERFULL if is_overfull(made) else made
 
 
 def find_carriers(channels: Iterable[Channel], *, giver: PartyId, receiver: PartyId, kind: str) -> tuple[Channel, ...]:
