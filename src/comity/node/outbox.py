@@ -4,12 +4,16 @@
 What is said in words by a request or its answer is information given: it is held while nothing may be said under its
 agreement (`node.requests`), and goes when that is in force again. Where the agreement is over for good it stays, goes
 never, and waits for nobody. Whatever stops something, or is about what was given before, waits for nothing.
+
+What was said of an agreement to its members goes to none of them any more that has left a group: a text that was
+proposed while that one was away is not for it.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from comity.agreement.events import EventKind
 from comity.agreement.transitions import State
 from comity.errors import NotFoundError, TransitionError
 from comity.ids import AgreementId, Instant, PartyId
@@ -17,7 +21,7 @@ from comity.letters.bodies import LetterKind
 from comity.letters.request import RequestWithdrawal
 from comity.node.node import Node
 from comity.node.requests import check_open
-from comity.node.standing import read_dossier
+from comity.node.standing import Dossier, read_dossier
 from comity.store import Transaction, agreements, letters, parties
 from comity.store.letters import Undelivered
 
@@ -126,7 +130,24 @@ def find_held(node: Node, transaction: Transaction, *, place: int | None = None)
         obstacle = obstacles[channel]
         if obstacle is not None and not _takes_back_what_arrived(transaction, letter):
             held[letter.place] = obstacle
-    return held
+    return held | _find_unsaid(node, transaction, place=place)
+
+
+def _find_unsaid(node: Node, transaction: Transaction, *, place: int | None) -> dict[int, Held]:
+    """The places of what was said of an agreement before this party knew that whom it was for has left it."""
+    unsaid, gone = dict[int, Held](), dict[AgreementId, frozenset[PartyId]]()
+    for position, party, agreement in agreements.list_undelivered_events(transaction, place=place):
+        if agreement not in gone:
+            dossier = read_dossier(node, transaction, agreement)
+            gone[agreement] = frozenset() if dossier is None else _find_gone(dossier)
+        if party in gone[agreement]:
+            unsaid[position] = Held(f"{party} has left this agreement", ever=True)
+    return unsaid
+
+
+def _find_gone(dossier: Dossier) -> frozenset[PartyId]:
+    """Who has left a group; whoever ends what is between two is told that the other has ended it too."""
+    return dossier.left() & {event.party for event in dossier.events if event.kind is EventKind.LEAVE}
 
 
 def _takes_back_what_arrived(transaction: Transaction, letter: Undelivered) -> bool:

@@ -23,6 +23,7 @@ __all__ = [
     "find_agreement_told",
     "find_agreements",
     "list_agreements",
+    "list_undelivered_events",
     "make_due",
     "mark_delivered",
     "mark_failed",
@@ -275,6 +276,21 @@ def read_undelivered(transaction: Transaction) -> list[Pending]:
         " ORDER BY position"
     )
     return [_pending(row) for row in rows]
+
+
+def list_undelivered_events(
+    transaction: Transaction, *, place: int | None = None
+) -> list[tuple[int, PartyId, AgreementId]]:
+    """Of each event not yet delivered the place in the queue, to whom, and of which agreement; `place` alone, if named.
+
+    Letters and manifests, which wait in the same queue, are none.
+    """
+    rows = transaction.rows(
+        "SELECT o.position, o.party, e.agreement FROM outbox o JOIN event e ON e.digest = o.event"
+        " WHERE o.delivered_at IS NULL AND o.position = COALESCE(?, o.position) ORDER BY o.position",
+        (place,),
+    )
+    return [(int(position), PartyId(party), AgreementId(agreement)) for position, party, agreement in rows]
 
 
 def count_undelivered(transaction: Transaction) -> int:

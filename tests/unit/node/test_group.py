@@ -22,7 +22,7 @@ from comity.node import agree
 from comity.node.agree import Recorded
 from comity.node.correspond import receive
 from comity.node.gate import list_open_collections
-from comity.node.outbox import Outgoing, list_due, settle
+from comity.node.outbox import Outgoing, is_held, list_due, list_waiting, settle
 from comity.node.parties import add_party, export_manifest
 from comity.node.standing import find_agreement, judge_terms
 from comity.signing import format_signed_document
@@ -286,6 +286,24 @@ def test_the_others_go_on_without_who_left_and_it_gets_nothing_more(group: World
     assert list_open_collections(group.nodes["aurelia"], PartyId("meridia")) == []
     group.act("borealia", agreement, EventKind.CLARIFY, clause="purposes", text="Which?")
     assert [message.party for message in list_due(group.nodes["borealia"])] == ["aurelia"]
+
+
+def test_what_waits_for_who_has_left_goes_no_more(group: World) -> None:
+    """The next text was proposed while meridia was away, and that one left before it was delivered."""
+    agreement = group.sign_all(write_terms(group, "any_member"))
+    assert isinstance(group.propose("aurelia", write_next(group, agreement)), Recorded)
+    group.act("borealia", agreement, EventKind.CLARIFY, clause="purposes", text="Which?")
+    assert list_to(group, "aurelia", "meridia")
+    assert list_to(group, "borealia", "meridia")
+    under_way = list_to(group, "aurelia", "meridia")[0]
+    group.act("meridia", agreement, EventKind.LEAVE)
+    for name in ("aurelia", "borealia"):
+        hand_over(group, "meridia", name)
+        assert not list_to(group, name, "meridia")
+        assert "meridia" not in {waiting.party for waiting in list_waiting(group.nodes[name])}
+    assert is_held(group.nodes["aurelia"], under_way)
+    group.deliver()
+    assert [stand(group, name, agreement).latest.version for name in ("borealia", "meridia")] == [2, 1]
 
 
 def test_the_lock_of_who_left_is_lifted_and_that_of_another_is_not(group: World) -> None:
