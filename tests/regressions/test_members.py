@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is out is out, by whatever way; who was never in has no way in; and who is in a group is known inside alone."""
 
+import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -16,6 +17,8 @@ from comity.node.outbox import list_due
 from comity.node.parties import create_credential
 from comity.node.readers import add_reader
 from comity.node.standing import collection_id, find_agreement
+from comity.release.receipt import parse_receipt
+from comity.tlog.origin import find_token
 from tests.regressions.groups import EVERY_TYPE, Asked, add, ask_all, make, pull, read_told, see, tell
 from tests.served import Served, basic
 from tests.worlds import World, object_id
@@ -60,6 +63,50 @@ def test_a_member_that_left_receives_nothing_more_also_not_through_another_membe
     answers = see(world, "meridia", about=about, giver="borealia")
     assert tell(answers, "after it left", *about) == {}
     assert read_told(answers).keys() == {object_id("report", "own")}
+
+
+@pytest.mark.slow
+def test_who_left_in_the_middle_of_a_page_is_answered_like_who_never_was_in(group: tuple[World, AgreementId]) -> None:
+    """Not by what it kept either: the next page, the last date, ids, and the log of what it was given."""
+    world, agreement = group
+    world.found("cimbria")  # whose name is as long
+    node = world.nodes["aurelia"]
+    add(world, "aurelia", *(make("report", f"for members {number}") for number in range(4)))
+    about = [object_id("report", f"for members {number}") for number in range(5)]
+    asks = {name: basic(name, create_credential(node, PartyId(name))) for name in ("meridia", "cimbria")}
+    collection = collection_id(agreement, "main", giver=PartyId("aurelia"), recipient=PartyId("meridia"))
+    with Served.start(node) as served:
+        inside = Asked(served=served, party=PartyId("meridia"), headers=asks["meridia"], collection=collection)
+        path = f"/taxii2/meridia/collections/{collection}/objects/"
+        page = inside.ask(f"{path}?limit=1", **{"Comity-Receipt": "?1"})
+        following, last = (re.findall(pattern, page) for pattern in (rb'"next":"([^"]+)"', rb"(?i)-last: (\S+)"))
+        log = find_log(inside.ask("/comity/receipts/1"))
+        before = inside.ask(f"{log}/checkpoint")
+        left = served.call(lambda: world.act("meridia", agreement, EventKind.LEAVE))
+        served.call(world.deliver)
+        assert PartyId("meridia") in left.standing.left
+        served.call(lambda: add(world, "aurelia", make("report", "for members 4")))
+        served.call(lambda: world.read("borealia"))
+        outside = {
+            name: ask_all(
+                Asked(served=served, party=PartyId(name), headers=asks[name], collection=collection), about=about
+            )
+            for name in asks
+        }
+        kept = [f"{path}?limit=1&next={following[0].decode()}", f"{path}?added_after={last[0].decode()}"]
+        again = [inside.ask(each, **more) for each in kept for more in ({}, {"Prefer": "wait=1"})]
+        after = inside.ask(f"{log}/checkpoint")
+    assert {answer.replace(b"meridia", b"cimbria") for answer in outside["meridia"].values()} == set(
+        outside["cimbria"].values()
+    )
+    assert set(again) == {outside["cimbria"][f"/taxii2/cimbria/collections/{collection}/objects/"]}
+    assert after == before
+
+
+def find_log(receipt: bytes) -> str:
+    """The path of the log that a receipt is from."""
+    origin = parse_receipt(receipt.partition(b"\r\n\r\n")[2]).checkpoint.origin
+    return f"/comity/log/aurelia/{find_token(origin)}"
 
 
 def test_what_members_know_of_who_left_is_the_same_everywhere_without_a_sync(group: tuple[World, AgreementId]) -> None:
