@@ -47,7 +47,7 @@ SILENT: Mapping[str, str] = {
     **dict.fromkeys(["party.name", "party.state", "party.url", "party.added_at", "person.name"], OWN_WORD),
     **dict.fromkeys(["object.added_at", "receipt.received_at", "receipt.arrived", "recall_result"], OWN_WORD),
     **dict.fromkeys(["tombstone.receipt", "tombstone.place", "recalled.newer", "tag.list", "tag.version"], OWN_WORD),
-    **dict.fromkeys(["came_before.* deleted", "came_before.receipt", "clashed"], OWN_WORD),
+    **dict.fromkeys(["came_before.* deleted", "came_before.receipt", "clashed", "overtaking"], OWN_WORD),
     **dict.fromkeys(["list_entry.entry", "list_entry.subject"], OWN_WORD),
     **dict.fromkeys(["credential.hash", "log_reader.hash", "person.secret"], SECRET),
     **dict.fromkeys(["letter_object.place", "letter.position", "subject_list.id", "tag.id", "event.position"], ORDER),

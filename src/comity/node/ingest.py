@@ -28,6 +28,7 @@ from comity.node.labelling import Labelling
 from comity.node.lasting import keep_words_back
 from comity.node.named import refer_to_named
 from comity.node.node import Act, Node
+from comity.node.overtaken import Overtaken
 from comity.node.parts import Parts
 from comity.node.reading import describe_bad, read_in_steps
 from comity.node.relabel import relabel
@@ -194,7 +195,8 @@ def _take_in(
     stopped = read_stopped(transaction, ids, holding)
     binding = Binding(transaction, ids, holding, own=act.party, grows=labels.grows)
     reach = find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
-    added, again, refused = list[_Judged](), list[tuple[StoredObject, Label]](), _Refused()
+    added, again = list[_Judged](), list[tuple[StoredObject, Label]]()
+    refused = _Refused(Overtaken(transaction, ids, holding))
     at_added, at_again, waiting, expiries = list[int](), list[int](), dict[int, KnownPattern](), list[Instant | None]()
     judge = None if outside is None else _judge_once(outside)
     for place, (item, value) in zip(parsed.places, parsed.good, strict=True):
@@ -206,7 +208,7 @@ def _take_in(
         if judge is not None and (broken := judge(label)) is not None:
             earlier = find_earlier(transaction, held.get(item.id, ()), item, holding=holding)
             bad = BadObject(index=place, id=item.id, where=f"/objects/{place}", detail=broken)
-            refused.add_strayed(bad, earlier, narrow_to(label, reach.get(item.id)))
+            refused.add_strayed(bad, item, earlier, narrow_to(label, reach.get(item.id)))
             continue
         try:
             known, stones = held.get(item.id, ()), deleted.get(item.id, ())
@@ -233,6 +235,7 @@ def _take_in(
         added.append((item, mark_lapsed(label, expiry, now=holding.added_at)))
         at_added.append(place)
     _tighten(transaction, refused.stricter, tagging)
+    added = refused.overtaken.settle(added)
     keys = _keep(transaction, added, again, held, tagging, ruling=ruling, holding=holding)
     _link_patterns(transaction, {keys[index]: pattern for index, pattern in waiting.items()})
     until = [(key, expiry) for key, expiry in zip(keys, expiries, strict=True) if expiry is not None]
@@ -250,8 +253,9 @@ def _take_in(
 
 @dataclass(slots=True)
 class _Refused:
-    """What of a part is not kept: why, by place; and what it says more strictly of versions that are held."""
+    """What of a part is not kept: why, by place; and what it says more strictly of versions that are held, or come."""
 
+    overtaken: Overtaken
     bad: list[BadObject] = field(default_factory=list)
     clashing: set[int] = field(default_factory=set)
     strayed: set[int] = field(default_factory=set)
@@ -264,18 +268,25 @@ class _Refused:
         if known is not None:
             self.stricter.append((known, label))
 
-    def add_strayed(self, bad: BadObject, earlier: Sequence[StoredObject], label: Label) -> None:
+    def add_strayed(self, bad: BadObject, item: StixObject, earlier: Sequence[StoredObject], label: Label) -> None:
         """One that its giver may not give here; `earlier` are the versions of it that it gave."""
+        self.overtaken.note([item])
         self.bad.append(bad)
         self.strayed.add(bad.index)
         self.stricter += [(known, label) for known in earlier]
 
 
-def tighten_earlier(act: Act, unfit: Sequence[tuple[StixObject, Label]], *, holding: Holding) -> None:
+def tighten_earlier(
+    act: Act, unfit: Sequence[tuple[StixObject, Label]], *, overtaking: Sequence[StixObject], holding: Holding
+) -> None:
     """What a source says more strictly of an object than its record lets in holds for what is held of it.
 
-    `unfit` are what is not kept, each with the label that it would have.
+    `unfit` are what is not kept, each with the label that it would have; `overtaking` those of them after which nothing
+    older goes to anybody.
     """
+    overtaken = Overtaken(act.transaction, {item.id for item in overtaking}, holding)
+    overtaken.note(overtaking)
+    overtaken.settle(())
     transaction, ids = act.transaction, {item.id for item, _ in unfit}
     held = _index(objects.read_versions_of(transaction, ids))
     stricter = [

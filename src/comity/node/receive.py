@@ -33,7 +33,7 @@ __all__ = ["ReadPage", "Received", "read_page", "receive_in_steps", "receive_pag
 
 
 _UNKEPT_BYTES = 512
-"""About what is kept for people of a version that clashes: its id and version, from whom, and why."""
+"""About what is kept of a version that clashes or may not come: its id and version, from whom, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def _take(node: Node, read: ReadBundle, received: Received, shown: Shown | None,
             _keep_outside(act, received, shown, intake)
         new = len(checked.good) - intake.known - len(intake.bad)
         note_used(act, received.giver, size=size if new > 0 else 0, objects=max(new, 0))
-        note_used(act, received.giver, size=_UNKEPT_BYTES * len(intake.clashing))
+        note_used(act, received.giver, size=_UNKEPT_BYTES * len(intake.clashing | intake.outside))
         if received.added_after is not None:
             pulls.set_position(act.transaction, received.giver, received.collection, received.added_after, now=act.now)
     return join_intakes([intake], read.checked.bad)

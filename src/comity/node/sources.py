@@ -87,6 +87,9 @@ most. Beside the objects of a longer one, which has to be JSON, no more may stan
 _PART_OBJECTS = 250
 """Objects of a page in one act, as of an envelope that a partner writes (`node.accept`)."""
 
+_OVERTAKES = frozenset({"ceiling", "marking"})
+"""Why a version is not taken in that says more strictly of its object than what is older."""
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -283,7 +286,7 @@ def _take_part(act: Act, source: Source, part: ReadBundle, audiences: Audiences)
     named = {ref for item, _ in part.checked.good for ref in item.references if ref.startswith("marking-definition--")}
     definitions = find_definitions(act.transaction, named, _find_given(part), holding)
     restrictions = restrict_received(terms, receiver=act.party)
-    kept, unfit = list[int](), list[tuple[StixObject, Label]]()
+    kept, unfit, overtaking = list[int](), list[tuple[StixObject, Label]](), list[StixObject]()
     withheld: dict[str, tuple[int, str]] = {}
     labels = Labelling(definitions, tags=make_tags(), restrictions=restrictions, sensitive={}, others={})
     for index, (item, value) in enumerate(part.checked.good):
@@ -292,6 +295,8 @@ def _take_part(act: Act, source: Source, part: ReadBundle, audiences: Audiences)
             kept.append(index)
             continue
         withheld[reason] = withheld.get(reason, (0, ""))[0] + 1, item.id
+        if reason in _OVERTAKES:
+            overtaking.append(item)
         with suppress(MalformedObject):  # what cannot be labelled is not kept, and says nothing of what is
             unfit.append((item, narrow_to(labels.make(item, value), audiences.get(item.id))))
     intake = take_part(
@@ -302,7 +307,7 @@ def _take_part(act: Act, source: Source, part: ReadBundle, audiences: Audiences)
         restrictions=restrictions,
         audiences=audiences,
     )
-    tighten_earlier(act, unfit, holding=holding)
+    tighten_earlier(act, unfit, overtaking=overtaking, holding=holding)
     sources.add_withheld(act.transaction, source.stored.name, withheld, now=act.now)
     if intake.added:
         pulls.note_taken(act.transaction, name_source(source.stored.name), source.stored.collection, now=act.now)

@@ -22,7 +22,7 @@ from comity.agreement.recognition import Recognised, Refusal
 from comity.ids import Instant, PartyId, format_instant
 from comity.release.clauses import Condition, Finding, Test, find_refusal, read_sql
 from comity.release.history import Threshold, admits_history
-from comity.stix.labels import LAPSED, QUESTIONED, RECALLED, UNDECIDED, Label
+from comity.stix.labels import LAPSED, OVERTAKEN, QUESTIONED, RECALLED, UNDECIDED, Label
 from comity.stix.markings import CONTRADICTORY, TLP_ORDER, tlp_rank
 
 __all__ = [
@@ -184,6 +184,8 @@ _MARKED = {
     CONTRADICTORY: "it, or one it refers to, is marked with several TLP levels, and nobody knows which was meant:"
     " it goes when a version comes that is marked with one",
     LAPSED: "it, or one it refers to, is a threat assessment whose time has passed; it can be renewed",
+    OVERTAKEN: "it, or one it refers to, came after a newer version that its giver may not give here, and is older:"
+    " what that one restricts is not known here",
 }
 """What a marking that no terms can name says to people."""
 

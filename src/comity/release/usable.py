@@ -11,7 +11,7 @@ Not decided here: by which terms an object came (`node.usable`), and who may mak
 
 from typing import Final
 
-from comity.stix.labels import LAPSED, OVERFULL, QUESTIONED, RECALLED, UNDECIDED, UNRESOLVED, Label
+from comity.stix.labels import LAPSED, OVERFULL, OVERTAKEN, QUESTIONED, RECALLED, UNDECIDED, UNRESOLVED, Label
 from comity.stix.markings import CONTRADICTORY, STATEMENT, TLP_ORDER
 from comity.stix.patterns import UNCHECKED, UNPARSABLE
 from comity.vocabulary import ACTIONS_ORDER
@@ -25,6 +25,7 @@ _WHY: Final = {
     **dict.fromkeys(OVERFULL.markings, "it refers, near or far, to more than can be looked through"),
     CONTRADICTORY: "its markings contradict each other",
     LAPSED: "it is an assessment whose time has passed, or refers to one",
+    OVERTAKEN: "it is older than a version that may not come here, or refers to one that is",
     QUESTIONED: "it is about a subject that left its list, and nobody has decided yet",
     RECALLED: "it was recalled, or refers to what was",
     UNDECIDED: "people have to decide first whether it is necessary",

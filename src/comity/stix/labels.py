@@ -45,6 +45,7 @@ __all__ = [
     "MAX_MARKINGS",
     "MAX_WORDS",
     "OVERFULL",
+    "OVERTAKEN",
     "QUESTIONED",
     "RECALLED",
     "UNDECIDED",
@@ -91,10 +92,14 @@ UNDECIDED: Final = "necessity-undecided"
 LAPSED: Final = "expired-assessment"
 """The marking of a threat assessment whose time has passed; no terms can name it."""
 
+OVERTAKEN: Final = "overtaken-version"
+"""The marking of a version that came after a newer one which could not be kept; no terms can name it."""
+
 _OURS: Final = frozenset(
     {
         CONTRADICTORY,
         LAPSED,
+        OVERTAKEN,
         QUESTIONED,
         RECALLED,
         STATEMENT,
