@@ -108,7 +108,9 @@ class Standing:
         if self.state is not State.IN_FORCE:
             return Obstacle(clause="status", reason=f"the agreement is not in force: {self.sentence}")
         if (giver, receiver) not in channel.pairs(self.members):
-            return Obstacle(clause="parties", reason=f"{giver} gives {receiver} nothing in the channel {channel.id}")
+            gone = sorted({giver, receiver} & self.left)
+            nothing = f"{giver} gives {receiver} nothing in the channel {channel.id}"
+            return Obstacle(clause="parties", reason=f"{gone[0]} has left the agreement" if gone else nothing)
         for lock in self.locks:
             if lock.channel == channel.id:
                 return Obstacle(clause="status", reason=f"the channel {channel.id} is {_name_lock(lock)}")

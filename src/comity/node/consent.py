@@ -10,7 +10,7 @@ letter says who stands behind.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from comity.agreement.people import Approval, make_matter
 from comity.agreement.recognition import Refusal
@@ -33,6 +33,7 @@ from comity.node.grants import keep_grants
 from comity.node.letters import find_letter, send_letter
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, approve, read_prose
+from comity.node.standing import read_dossier
 from comity.stix.labels import RECALLED
 from comity.store import Transaction, consents, letters, objects
 from comity.store.arrivals import Arrival
@@ -76,13 +77,14 @@ class Asked:
     """A request, with the letters that answer it and the grants among them; the newest last.
 
     `given` says of a request that came whether this party has given its sender all that it is about, by its own log;
-    None where that was not looked up.
+    None where that was not looked up. So with `left`: whether the other party has left the agreement.
     """
 
     stored: StoredLetter
     answers: tuple[StoredLetter, ...]
     grants: tuple[StoredGrant, ...]
     given: bool | None = None
+    left: bool | None = None
 
 
 def request_consent(
@@ -268,7 +270,9 @@ def show_consent(node: Node, prefix: str) -> Asked:
     with node.store.read() as transaction:
         stored = _find_request(transaction, prefix)
         given = None if stored.sent else was_given(transaction, stored)
-        return _read_asked(transaction, stored, given=given)
+        dossier = read_dossier(node, transaction, stored.letter.agreement)
+        left = None if dossier is None else stored.party in dossier.left()
+        return replace(_read_asked(transaction, stored), given=given, left=left)
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
@@ -395,13 +399,12 @@ def _find_sent(transaction: Transaction, prefix: str) -> StoredGrant:
     return grant
 
 
-def _read_asked(transaction: Transaction, stored: StoredLetter, *, given: bool | None = None) -> Asked:
+def _read_asked(transaction: Transaction, stored: StoredLetter) -> Asked:
     digest = stored.letter.digest
     return Asked(
         stored=stored,
         answers=tuple(letters.list_answers(transaction, digest)),
         grants=tuple(consents.list_grants(transaction, digest)),
-        given=given,
     )
 
 

@@ -152,6 +152,7 @@ def _describe_asked(asked: Asked, *, now: Instant) -> dict[str, Json]:
         "until": None if body.until is None else format_instant(body.until),
         "about": [{"id": item.id, "version": item.version, "digest": item.digest} for item in stored.letter.about],
         "given": asked.given,
+        "left": asked.left,
         "state": stored.state.value,
         "answer": _name_answer(asked, now=now),
         "due": None if due is None else format_instant(due),

@@ -116,7 +116,6 @@ def _describe_standing(node: Node, said: Sequence[Event], standing: Standing, *,
         "current": None if current is None else _describe_version(node, standing, current, now=now),
         "confirmed_by": list[Json](sorted(standing.confirmed_by)),
         "members": list[Json](sorted(standing.members)),
-        "left": list[Json](sorted(standing.left)),
         "open_questions": [_describe_event(event) for event in standing.open_questions],
         "suspensions": [
             {
@@ -163,6 +162,7 @@ def _summarise(standing: Standing) -> dict[str, Json]:
         "state": standing.state.value,
         "sentence": standing.sentence,
         "parties": list[Json](sorted(_name_parties(standing))),
+        "left": list[Json](sorted(standing.left)),
     }
 
 

@@ -218,6 +218,9 @@ def test_a_party_joins_a_group_and_another_leaves_it(
     carry(tavria, aurelia, agreement, tmp_path)
     told = aurelia.ask("agreement", "status", agreement)
     assert (told["state"], told["members"], told["left"]) == ("in force", ["aurelia", "borealia"], ["tavria"])
+    aurelia.ask("agreement", "leave", agreement)
+    assert "aurelia (left),borealia" in aurelia.do("agreement", "list").out
+    assert "aurelia (left), borealia" in aurelia.do("agreement", "status", agreement).out
 
 
 def test_bases_that_are_none_are_refused_with_the_line(

@@ -91,6 +91,7 @@ def test_what_is_asked_is_granted_and_revoked(at: Type, tmp_path: Path) -> None:
     shown = at("aurelia", "consent", "show", letter[:12]).out
     assert "They hold the rest." in shown
     assert "NOT GIVEN" not in shown
+    assert "LEFT" not in shown
     made = grant(at, tmp_path, letter)
     assert "release" in at("borealia", "explain", X, "--to", "cimbria").out.lower()
     explained = ask(at, "borealia", "explain", X, "--to", "cimbria")
@@ -138,3 +139,12 @@ def test_bad_words_are_named(at: Type, tmp_path: Path) -> None:
         done = at("aurelia", *words)
         assert done.code != 0
         assert said in done.err, done.err
+
+
+def test_people_who_decide_are_told_that_whoever_asks_has_left(at: Type, tmp_path: Path) -> None:
+    letter = request(at, tmp_path)
+    agreement = ask(at, "aurelia", "consent", "show", letter)["agreement"]
+    assert ask(at, "borealia", "agreement", "terminate", agreement, "--reason", "It is over.")["state"] == "terminated"
+    carry(tmp_path)
+    assert ask(at, "aurelia", "consent", "show", letter)["left"] is True
+    assert "LEFT: borealia is in this agreement no more" in at("aurelia", "consent", "show", letter[:12]).out

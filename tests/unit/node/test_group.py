@@ -18,14 +18,17 @@ from comity.agreement.transitions import State
 from comity.errors import ConflictError, NotFoundError, TransitionError, UnknownKey
 from comity.exchange import parse_message
 from comity.ids import Instant, PartyId
+from comity.letters.recall import Change
 from comity.node import agree
 from comity.node.agree import Recorded
 from comity.node.correspond import receive
 from comity.node.gate import list_open_collections
 from comity.node.outbox import Outgoing, is_held, list_due, list_waiting, settle
 from comity.node.parties import add_party, export_manifest
+from comity.node.recall import Recalling, list_recalls_of, recall
 from comity.node.standing import find_agreement, judge_terms
 from comity.signing import format_signed_document
+from tests.chains import introduce, pull_all
 from tests.unit.node.test_agree import forge
 from tests.worlds import BASIS, World, make_object, object_id
 
@@ -281,11 +284,36 @@ def test_the_others_go_on_without_who_left_and_it_gets_nothing_more(group: World
     group.deliver()
     standing = check_same(group, agreement, FOUNDERS)
     assert (standing.state, standing.left) == (State.IN_FORCE, frozenset({PartyId("meridia")}))
+    obstacle = standing.obstacle(standing.latest.channels[0], PartyId("aurelia"), PartyId("meridia"))
+    assert (obstacle and obstacle.reason) == "meridia has left the agreement"
     group.add("aurelia", make_object("b"))
     assert len(group.read("borealia")) == 2
     assert list_open_collections(group.nodes["aurelia"], PartyId("meridia")) == []
     group.act("borealia", agreement, EventKind.CLARIFY, clause="purposes", text="Which?")
     assert [message.party for message in list_due(group.nodes["borealia"])] == ["aurelia"]
+
+
+@pytest.mark.parametrize("change", Change)
+@pytest.mark.parametrize("name", ["meridia", "tavria"])
+def test_a_recall_reaches_who_has_left_founder_or_joiner(group: World, name: str, change: Change) -> None:
+    """Of what it holds; the newer version, which a correction names, is not given to it."""
+    agreement = group.sign_all(write_terms(group, "any_member"))
+    join(group, agreement, "aurelia")
+    introduce(group, [("aurelia", name)])
+    item = object_id("report", "a")
+    group.add("aurelia", make_object("a"))
+    assert pull_all(group, "aurelia", name) == {item}
+    group.act(name, agreement, EventKind.LEAVE)
+    group.deliver()
+    group.tick()
+    group.add("aurelia", make_object("a", day=2))
+    told = recall(group.nodes["aurelia"], item, change=change, versions=(), reason="wrong", by=group.actor("aurelia"))
+    assert isinstance(told, Recalling)
+    assert [letter.to for letter in told.letters] == [name]
+    group.deliver()
+    recalled, letters = list_recalls_of(group.nodes[name], item)
+    assert (len(recalled), len(letters)) == (1, 1)
+    assert list_open_collections(group.nodes["aurelia"], PartyId(name)) == []
 
 
 def test_what_waits_for_who_has_left_goes_no_more(group: World) -> None:

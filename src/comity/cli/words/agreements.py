@@ -49,7 +49,7 @@ def list_agreements(result: dict[str, Any]) -> str:
             shorten(item["agreement"]),
             item["state"],
             str(item["version"]),
-            ",".join(item["parties"]),
+            ",".join(_name_parties(item)),
             printable(item["title"]),
         )
         for item in result["agreements"]
@@ -136,8 +136,13 @@ def _standing(result: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("agreement", result["agreement"]),
         ("state", _state(result)),
-        ("parties", join_words(result["parties"])),
+        ("parties", join_words(_name_parties(result))),
     ]
+
+
+def _name_parties(result: dict[str, Any]) -> list[str]:
+    """The parties; of those that are out it is said."""
+    return [f"{party} (left)" if party in result.get("left", ()) else party for party in result["parties"]]
 
 
 def _state(result: dict[str, Any]) -> str:

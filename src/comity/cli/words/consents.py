@@ -82,6 +82,8 @@ def describe_consent(result: dict[str, Any]) -> str:
     )
     if result["given"] is False:
         lines.append("NOT GIVEN: the log does not show that this party was given all that")
+    if result.get("left"):
+        lines.append(f"LEFT: {result['party']} is in this agreement no more; what it was given stays bound by it")
     lines.append("versions")
     lines += [f"  {item['id']} {printable(item['version'])}" for item in result["about"]]
     lines += [f"{describe_grant(item)} ({shorten(item['letter'])})" for item in result["grants"]]
