@@ -17,12 +17,13 @@ from typing import Final, cast
 
 from comity.agreement.receiving import parse_receipt_terms
 from comity.ids import Digest, Instant, ObjectId
+from comity.node.bounds import read_every_way
 from comity.node.node import Node
 from comity.node.programs import StoredProgram
 from comity.node.standing import list_dossiers
 from comity.node.tagging import keep_lapsed
 from comity.release.usable import find_obstacle, is_permitted, may_act
-from comity.store import Transaction, arrivals, objects, sources, usable
+from comity.store import Transaction, objects, sources, usable
 from comity.store.changes import read_changes
 from comity.store.objects import StoredObject
 from comity.store.usable import Fit, Handed, Question, Usable
@@ -160,7 +161,7 @@ def find_use(node: Node, item: StoredObject) -> dict[str, str | None]:
         if not item.current:
             return dict.fromkeys(ACTIONS_ORDER, "there is a newer version")
         label = objects.read_label(transaction, item.label)
-        came = {way.terms for way in arrivals.read_arrivals(transaction, [item.pk]).get(item.pk, [])}
+        came = {way.terms for way in read_every_way(transaction, [item])[item.pk]}
         came |= set() if item.received_under is None else {item.received_under}
         texts = _read_texts(node, transaction)
         return {

@@ -117,7 +117,7 @@ def list_usable(
 ) -> list[Usable]:
     """At most `limit` newest versions at the places after < p ≤ until that fit, in order; of `keys` alone, if given.
 
-    What came in by any way under a text that does not fit does not fit.
+    What came in by any way under a text that does not fit does not fit; nor what had, before it was deleted.
     """
     named = set(keys) if keys is not None else None
     if question.ids:
@@ -132,8 +132,10 @@ def list_usable(
         " AND (o.received_under IS NULL OR o.received_under IN (SELECT value FROM json_each(?)))"
         " AND NOT EXISTS (SELECT 1 FROM arrival a WHERE a.object = o.pk"
         " AND a.terms NOT IN (SELECT value FROM json_each(?)))"
+        " AND NOT EXISTS (SELECT 1 FROM came_before c WHERE c.id = o.id AND c.version_at = o.version_at"
+        " AND c.terms NOT IN (SELECT value FROM json_each(?)))"
     )
-    values: list[SqlValue] = [after, until, _list(sorted(fit.labels)), *[_list(sorted(fit.terms))] * 2]
+    values: list[SqlValue] = [after, until, _list(sorted(fit.labels)), *[_list(sorted(fit.terms))] * 3]
     narrowing: list[tuple[str, Iterable[SqlValue]]] = [
         ("type", question.types),
         ("spec_version", question.spec_versions),

@@ -10,10 +10,12 @@ import pytest
 from comity.canonical import Json
 from comity.errors import TransitionError
 from comity.ids import Instant
-from comity.node import retention, sources
+from comity.node import retention, sources, usable
 from comity.node.explain import explain
 from comity.node.sources import Source
 from comity.node.steps import finish
+from comity.node.usable import Question
+from comity.store import objects
 from tests.chains import introduce, pull_all, sign_consent, sign_onward
 from tests.sources import follow_source
 from tests.unit.node.test_consent import A, B, C, D, X, ask, check_all, gives, grant, granted, revoke
@@ -159,6 +161,30 @@ def test_a_grant_for_each_way_lets_go_what_was_deleted_and_came_again(world: Wor
     world.deliver()
     assert gives(world, B, C) == set()
     check_all(world)
+
+
+def test_programs_may_use_what_comes_again_for_no_more_than_before(world: World) -> None:
+    sign_onward(world, A, B, listed=[])
+    toml = world.terms(giver=C, receivers=(B,), title="more", channel_extra=f"originators = {[*world.nodes]}")
+    world.sign_all(toml.replace(b'"internally-visible-actions"', b'"externally-visible-direct-actions"'), proposer=C)
+    question = Question(actions="externally-visible-direct-actions")
+    node = world.nodes[B]
+
+    def list_used() -> list[str]:
+        while usable.learn(node, question.actions):
+            pass
+        return [item.id for item in usable.list_part(node, question, after=0, until=10, limit=10).items]
+
+    give(world, C)
+    assert list_used() == [X]
+    give(world, A)
+    assert list_used() == []
+    delete(world)
+    assert pull_all(world, C, B) == {X}
+    assert list_used() == []
+    with node.store.read() as transaction:
+        (held,) = objects.read_versions_of(transaction, [X])
+    assert usable.find_use(node, held)[question.actions] is not None
 
 
 # --- a source beside a partner ----------------------------------------------------------------------------------------
