@@ -184,7 +184,7 @@ _MARKED = {
     CONTRADICTORY: "it, or one it refers to, is marked with several TLP levels, and nobody knows which was meant:"
     " it goes when a version comes that is marked with one",
     LAPSED: "it, or one it refers to, is a threat assessment whose time has passed; it can be renewed",
-    OVERTAKEN: "it, or one it refers to, came after a newer version that its giver may not give here, and is older:"
+    OVERTAKEN: "it, or one it refers to, came after a version that its giver may not give here, and is no newer:"
     " what that one restricts is not known here",
 }
 """What a marking that no terms can name says to people."""

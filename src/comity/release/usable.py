@@ -25,7 +25,7 @@ _WHY: Final = {
     **dict.fromkeys(OVERFULL.markings, "it refers, near or far, to more than can be looked through"),
     CONTRADICTORY: "its markings contradict each other",
     LAPSED: "it is an assessment whose time has passed, or refers to one",
-    OVERTAKEN: "it is older than a version that may not come here, or refers to one that is",
+    OVERTAKEN: "it is no newer than a version that may not come here, or refers to one that is not",
     QUESTIONED: "it is about a subject that left its list, and nobody has decided yet",
     RECALLED: "it was recalled, or refers to what was",
     UNDECIDED: "people have to decide first whether it is necessary",

@@ -93,7 +93,7 @@ LAPSED: Final = "expired-assessment"
 """The marking of a threat assessment whose time has passed; no terms can name it."""
 
 OVERTAKEN: Final = "overtaken-version"
-"""The marking of a version that came after a newer one which could not be kept; no terms can name it."""
+"""The marking of a version that came after one which could not be kept, and is no newer; no terms can name it."""
 
 _OURS: Final = frozenset(
     {

@@ -93,9 +93,9 @@ def test_the_reason_is_said_and_holds_for_what_refers_to_it(world: World) -> Non
         verdict = explain(node, name, to=D).verdict
         assert verdict.clause == "markings"
         assert verdict.reason is not None
-        assert "came after a newer version that its giver may not give here" in verdict.reason
+        assert "came after a version that its giver may not give here, and is no newer" in verdict.reason
         said = find_obstacle(show_object(node, name).label, acts=False)
-        assert said == "it is older than a version that may not come here, or refers to one that is"
+        assert said == "it is no newer than a version that may not come here, or refers to one that is not"
     assert gives(world, B, D) == set()
 
 
