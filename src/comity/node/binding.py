@@ -21,16 +21,26 @@ __all__ = ["Binding"]
 
 
 class Binding:
-    """What binds those of `ids` that come as `holding` says; `grows` says whether grants let any of it go."""
+    """What binds those of `ids` that come as `holding` says; `grows` says whether grants let any of it go.
 
-    def __init__(
-        self, transaction: Transaction, ids: Collection[ObjectId], holding: Holding, *, own: PartyId, grows: bool
+    Of those in `deleted` something was deleted here before.
+    """
+
+    def __init__(  # what comes, and how
+        self,
+        transaction: Transaction,
+        ids: Collection[ObjectId],
+        deleted: Collection[ObjectId],
+        holding: Holding,
+        *,
+        own: PartyId,
+        grows: bool,
     ) -> None:
         self._transaction = transaction
         self._holding = holding
         self._own = own
         under = holding.received_under
-        self._before = {} if under is None else deletions.read_ways(transaction, ids)
+        self._before = {} if under is None or not deleted else deletions.read_ways(transaction, deleted)
         self._granted: dict[tuple[ObjectId, Digest], list[StoredGrant]] = {}
         if grows or self._before:
             for item in consents.list_granted(transaction, ids, now=holding.added_at):

@@ -193,7 +193,7 @@ def _take_in(
     held = _index(objects.read_versions_of(transaction, ids))
     deleted = deletions.read_tombstones(transaction, ids)
     stopped = read_stopped(transaction, ids, holding)
-    binding = Binding(transaction, ids, holding, own=act.party, grows=labels.grows)
+    binding = Binding(transaction, ids, deleted, holding, own=act.party, grows=labels.grows)
     reach = find_audiences(transaction, held, audiences) if holding.received_under is None else audiences
     added, again = list[_Judged](), list[tuple[StoredObject, Label]]()
     refused = _Refused(Overtaken(transaction, ids, holding))
