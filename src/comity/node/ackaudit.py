@@ -30,7 +30,7 @@ from comity.store import Transaction, acknowledgements, audited, log, logs
 from comity.store.audited import StoredCosignature
 from comity.tlog.cosignature import verify_cosignature
 from comity.tlog.merkle import leaf_hash
-from comity.tlog.note import Note, VerifierKey, parse_note, parse_signature_lines
+from comity.tlog.note import Note, VerifierKey, parse_checkpoint, parse_note, parse_signature_lines
 
 __all__ = ["AckAudit"]
 
@@ -52,8 +52,8 @@ class AckAudit:
         self._witnesses = _name_keys(keys, settings)
         self._positions: dict[PartyId, array[int]] = {}
         self._last: dict[tuple[PartyId, bool], tuple[int, bytes, Instant]] = {}
-        self._known: dict[PartyId, int] = {}
-        """Up to which number this party has acknowledged what each partner gave it."""
+        self._known: dict[tuple[PartyId, str], int] = {}
+        """Up to which number this party has acknowledged what each partner gave it, in each of its logs."""
         self.unknown = 0
         """Cosignatures by witnesses whose keys are not known here."""
 
@@ -132,24 +132,29 @@ class AckAudit:
 
     def _judge_received(self, said: Acknowledgement, at: Instant) -> Iterator[str]:
         """What this party said to know, against the receipts that it keeps."""
-        kept = [*audited.read_receipts_of(self._transaction, said.giver, said.sequence)]
-        leaves = list[bytes]()
-        for data in kept:
-            with suppress(MalformedError):
-                leaves.append(read_place(data).leaf_data)
-        if not any(hmac.compare_digest(leaf_hash(leaf).hex(), said.leaf) for leaf in leaves):
+        origin = self._find_origin(said)
+        if origin is None:
             yield (
                 f"this party acknowledged disclosure {said.sequence} of {said.giver}, and keeps no receipt of what it"
                 " acknowledged"
             )
             return
-        before, self._known[said.giver] = self._known.get(said.giver, 0), said.sequence
+        before, self._known[said.giver, origin] = self._known.get((said.giver, origin), 0), said.sequence
         first = min(before + 1, said.sequence)
-        for number in audited.list_received_after(self._transaction, said.giver, first, said.sequence, at=at):
+        for number in audited.list_received_after(self._transaction, said.giver, origin, first, said.sequence, at=at):
             yield (
                 f"disclosure {number} of {said.giver} was acknowledged at {format_instant(at)}, and is kept as received"
                 " later: what it gave would be kept longer than its terms let"
             )
+
+    def _find_origin(self, said: Acknowledgement) -> str | None:
+        """The log that has what was acknowledged, by the receipt of it: numbers are given again after a recovery."""
+        for data in audited.read_receipts_of(self._transaction, said.giver, said.sequence):
+            with suppress(MalformedError):
+                place = read_place(data)
+                if hmac.compare_digest(leaf_hash(place.leaf_data).hex(), said.leaf):
+                    return parse_checkpoint(parse_note(place.proof.checkpoint).text).origin
+        return None
 
     def _judge_cosignatures(self) -> Iterator[str]:
         tokens = {each.number: each.token for each in logs.list_logs(self._transaction)}

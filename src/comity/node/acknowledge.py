@@ -2,7 +2,8 @@
 """Shell: acknowledgements: what this party says it knows of what it was given, and what partners say they know.
 
 Each is put into the log before it leaves, and where it arrives. One that no partner took is sent again with the next
-pull. One that says no more than the last changes nothing.
+pull. One that says no more than the last changes nothing. Where a partner has lost what it gave, and numbers anew, what
+was acknowledged of that says nothing of what follows.
 """
 
 import hmac
@@ -56,7 +57,7 @@ def acknowledge(node: Node, giver: PartyId) -> tuple[int, bytes] | None:
     """
     with node.act() as act:
         number = receipts.read_last_receipt(act.transaction, giver)
-        last = acknowledgements.read_acknowledgement(act.transaction, giver, sent=True)
+        last = _read_sent(act.transaction, giver)
         if number is None or (last is not None and last.sequence >= number):
             waits = last is not None and last.taken_at is None
             return (last.sequence, last.envelope) if last is not None and waits else None
@@ -66,7 +67,7 @@ def acknowledge(node: Node, giver: PartyId) -> tuple[int, bytes] | None:
             giver=giver,
             recipient=node.party,
             sequence=number,
-            leaf=Digest(leaf_hash(read_place(kept.data).leaf_data).hex()),
+            leaf=_hash(kept.data),
             unreceived=receipts.count_unreceived(act.transaction, giver)
             + waivers.count_waived(act.transaction, giver, through=number),
             at=act.now,
@@ -126,6 +127,20 @@ def list_unacknowledged(transaction: Transaction, *, now: Instant) -> list[Unack
         if since <= now - OVERDUE:
             found.append(Unacknowledged(party=item.party, sent=item.sent, count=count, since=since))
     return found
+
+
+def _read_sent(transaction: Transaction, giver: PartyId) -> StoredAcknowledgement | None:
+    """The last one to `giver`, unless it is of a disclosure that the giver has lost: others have its number now."""
+    last = acknowledgements.read_acknowledgement(transaction, giver, sent=True)
+    kept = None if last is None else receipts.read_receipt(transaction, giver, last.sequence)
+    if last is None or kept is None:
+        return None
+    said, _ = parse_acknowledgement(last.envelope)
+    return last if hmac.compare_digest(_hash(kept.data), said.leaf) else None
+
+
+def _hash(receipt: bytes) -> Digest:
+    return Digest(leaf_hash(read_place(receipt).leaf_data).hex())
 
 
 def _keep(act: Act, party: PartyId, envelope: bytes, *, sequence: int, sent: bool) -> None:

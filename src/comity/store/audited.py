@@ -325,15 +325,17 @@ def iterate_emptied(transaction: Transaction) -> Iterator[tuple[PartyId, int]]:
     return ((PartyId(giver), int(number)) for giver, number in rows)
 
 
-def list_received_after(transaction: Transaction, giver: PartyId, first: int, last: int, *, at: Instant) -> list[int]:
-    """The disclosures of `giver` from `first` to `last` in the log that has the last one, kept as received after `at`.
+def list_received_after(
+    transaction: Transaction, giver: PartyId, origin: str, first: int, last: int, *, at: Instant
+) -> list[int]:
+    """The disclosures of `giver` from `first` to `last` in its log `origin` that are kept as received after `at`.
 
     Three at most.
     """
     rows = transaction.rows(
-        "SELECT r.sequence FROM receipt AS r WHERE r.giver = ?1 AND r.sequence BETWEEN ?2 AND ?3 AND r.received_at > ?4"
-        " AND r.origin = (SELECT origin FROM receipt WHERE giver = ?1 AND sequence = ?3) ORDER BY 1 LIMIT 3",
-        (giver, first, last, at),
+        "SELECT sequence FROM receipt WHERE giver = ? AND sequence BETWEEN ? AND ? AND received_at > ? AND origin = ?"
+        " ORDER BY 1 LIMIT 3",
+        (giver, first, last, at, origin),
     )
     return [int(number) for (number,) in rows]
 

@@ -18,6 +18,7 @@ from comity.agreement.work import WorkKind
 from comity.errors import MalformedError, ReceiptRefused
 from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node import succession
+from comity.node.acknowledge import acknowledge, settle_acknowledgement, take_acknowledgement
 from comity.node.backup import make_backup, restore_backup
 from comity.node.delivery import expect_receipt, find_kept_receipt, keep_missing
 from comity.node.follow import Target, plan_pull
@@ -45,6 +46,7 @@ from comity.store import receipts, successions
 from comity.tlog.note import parse_checkpoint, parse_note
 from comity.tlog.origin import house_origin, next_origin
 from tests.served import Served
+from tests.unit.node.test_beside import edit, problems
 from tests.unit.node.test_delivery import GIVER, poll, show, take
 from tests.worlds import World, make_object
 
@@ -186,6 +188,46 @@ def test_the_log_that_follows_is_the_one_that_was_told_and_no_other(world: World
     other = dict.fromkeys(expected.bound, "comity/aurelia/0123456789abcdef")
     with pytest.raises(ReceiptRefused, match="is in comity/aurelia/0123456789abcdef"):
         verify_next(data, b"", replace(expected, bound=other), now=Instant(world.now))
+
+
+def acknowledged(world: World) -> int | None:
+    """What borealia acknowledges now, taken by aurelia; None where it has said all."""
+    made = acknowledge(world.nodes["borealia"], GIVER)
+    if made is None:
+        return None
+    said = take_acknowledgement(world.nodes["aurelia"], made[1])
+    settle_acknowledgement(world.nodes["borealia"], GIVER, said.sequence)
+    world.tick()
+    return said.sequence
+
+
+def test_what_is_numbered_anew_is_acknowledged_anew_and_both_audits_are_clean(world: World) -> None:
+    assert acknowledged(world) == 4
+    recover(world)
+    world.deliver()
+    assert acknowledged(world) == 2, "what aurelia has left"
+    give(world, "e")
+    assert acknowledged(world) == 3
+    assert acknowledged(world) is None
+    give(world, "f")
+    assert acknowledged(world) == 4
+    assert [problems(world, name) for name in ("aurelia", "borealia")] == [[], []]
+
+
+def test_what_is_kept_as_received_later_is_named_after_a_recovery_too(world: World) -> None:
+    """Of the log that goes on and of the one that ended alike."""
+    assert acknowledged(world) == 4
+    recover(world)
+    world.deliver()
+    give(world, "e")
+    assert acknowledged(world) == 3
+    days = 30 * 86_400_000_000
+    edit(world, f"UPDATE receipt SET received_at = received_at + {days} WHERE sequence > 1", name="borealia")
+    found = [each.partition(" was acknowledged at")[0] for each in problems(world, "borealia")]
+    assert [each for each in found if each.startswith("disclosure")] == [
+        "disclosure 2 of aurelia",
+        "disclosure 3 of aurelia",
+    ]
 
 
 def test_after_a_second_recovery_the_log_after_that_is_told(world: World) -> None:
