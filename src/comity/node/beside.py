@@ -38,7 +38,7 @@ class Beside:
     def __init__(self, transaction: Transaction, settings: Settings) -> None:
         self.keys = KeyAudit(transaction)
         self.purges = PurgeAudit(transaction)
-        self.letters = LetterAudit(transaction)
+        self.letters = LetterAudit(transaction, self.keys)
         self._acknowledged = AckAudit(transaction, settings.party, self.keys, settings)
         self._people = PeopleAudit(transaction, settings.party)
         self._access = AccessAudit(transaction)

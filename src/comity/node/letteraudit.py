@@ -18,13 +18,12 @@ from comity.letters.bodies import LetterKind
 from comity.letters.consent import ConsentGrant
 from comity.letters.letter import parse_letter, verify_kept_letter
 from comity.letters.request import RequestWithdrawal
-from comity.node.lineage import read_chain
+from comity.node.keyaudit import KeyAudit
 from comity.node.retractionaudit import RetractionAudit
 from comity.node.stoppedaudit import StoppedAudit
 from comity.release.contents import parse_disclosure, parse_listing
 from comity.release.disclosure import DisclosedObject, EntryType
 from comity.replayed import ReplayedEntry
-from comity.signing import Manifest
 from comity.stix.markings import TLP_IDS
 from comity.store import Transaction, agreements, arrivals, letters, objects
 from comity.store.letters import KeptLetter
@@ -54,10 +53,10 @@ class _Asked:
 class LetterAudit:
     """The entries of a log, in their order, held against the letters in `transaction`."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, keys: KeyAudit) -> None:
         self._transaction = transaction
+        self._keys = keys
         self._kept = {kept.digest: kept for kept in letters.iterate_letters(transaction)}
-        self._chains: dict[PartyId, list[Manifest]] = {}
         self._retractions = RetractionAudit(transaction)
         self._stopped = StoppedAudit(transaction)
         self._logged = set[str]()
@@ -134,9 +133,7 @@ class LetterAudit:
     def _find_problem(self, kept: KeptLetter) -> str | None:
         try:
             sender = parse_letter(kept.envelope)[0].sender
-            if sender not in self._chains:
-                self._chains[sender] = [version.manifest for version in read_chain(self._transaction, sender)]
-            letter = verify_kept_letter(kept.digest, kept.envelope, self._chains[sender])
+            letter = verify_kept_letter(kept.digest, kept.envelope, self._keys.chain_of(sender))
         except (MalformedError, VerificationError) as error:
             return error.detail
         if not kept.is_filed_as(letter):

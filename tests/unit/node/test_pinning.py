@@ -24,6 +24,7 @@ from comity.errors import (
 )
 from comity.exchange import make_access, make_message
 from comity.ids import AgreementId, Digest, Instant, PartyId
+from comity.letters.recall import Change
 from comity.node import people
 from comity.node.certificate import read_evidence, verify_evidence
 from comity.node.correspond import receive_any
@@ -34,6 +35,7 @@ from comity.node.outbox import list_due
 from comity.node.parties import add_party, authenticate, create_credential, export_manifest, find_manifest, find_party
 from comity.node.people import Actor, Waiting
 from comity.node.pinning import Repinned, list_pins_before, repin_party
+from comity.node.recall import Recalling, recall
 from comity.node.recording import Recorded
 from comity.node.rotation import Rotated, revoke_key, rotate_keys
 from comity.node.soundness import examine_folder
@@ -52,7 +54,8 @@ from comity.signing import Role as KeyRole
 from comity.store import receipts
 from comity.store.receipts import EndedLog
 from tests.served import Served
-from tests.worlds import World, make_object
+from tests.unit.node.test_beside import problems
+from tests.worlds import World, make_object, object_id
 
 AURELIA, BOREALIA = PartyId("aurelia"), PartyId("borealia")
 REASON = "all keys lost in a fire; digest compared by the liaison in person"
@@ -120,6 +123,16 @@ def test_the_manifests_from_before_it_was_pinned_anew_are_found_by_their_time(wo
     assert find_manifest(node, AURELIA, number=2) == second
     early = Instant(min(lost_at, issued_at - 1))
     assert find_manifest(node, AURELIA, number=1, at=early) == first
+
+
+def test_an_audit_verifies_letters_by_the_manifests_from_before(world: World, fresh: Node) -> None:
+    by = world.actor("aurelia", Role.LIAISON)
+    item = object_id("report", "first")
+    done = recall(world.nodes["aurelia"], item, change=Change.WITHDRAW, versions=(), reason="wrong", by=by)
+    assert isinstance(done, Recalling)
+    world.deliver()
+    assert isinstance(repin(world, export_manifest(fresh)), Repinned)
+    assert problems(world, "borealia") == []
 
 
 def test_a_party_that_lost_its_keys_is_pinned_anew_by_two_people(world: World, fresh: Node) -> None:
