@@ -100,12 +100,16 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was verified again: what it is, its digest, and how; or (`problem`) why it is NOT verified."""
+    """One thing that was verified again: what it is, its digest, and how; or (`problem`) why it is NOT verified.
+
+    `terms` is the text by which alone it has to be so.
+    """
 
     covers: str
     digest: Digest
     how: str
     problem: str | None = None
+    terms: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +277,7 @@ def _certify_named(versions: Collection[Terms], chains: Mapping[PartyId, tuple[M
             digest=party.manifest,
             how="",
             problem="it is none of those that are pinned here for that party",
+            terms=terms.hash,
         )
         for terms in versions
         for party in terms.parties

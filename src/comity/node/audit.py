@@ -20,6 +20,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from comity.agreement.events import CARRIES_TERMS
 from comity.certificate import Certificate, LoggedEvent
 from comity.config import load_settings
 from comity.errors import ComityError
@@ -160,7 +161,7 @@ def audit_folder(
                 tell(entry.position, verified.size)
         findings.add_all(beside.finish())
         told = tuple(
-            _audit_agreement(transaction, agreement, logged.get(agreement, []), findings, tally, now=now)
+            _audit_agreement(transaction, agreement, logged.get(agreement, []), findings, tally, party=party, now=now)
             for agreement in agreements.list_agreements(transaction)
         )
         taken = tuple(arrivals.count_taken(transaction, since=since, until=until))
@@ -237,6 +238,7 @@ def _audit_agreement(
     findings: _Findings,
     tally: Tally,
     *,
+    party: PartyId,
     now: Instant,
 ) -> AgreementAudit | None:
     """The agreement with every signature of it verified again; None where nothing of it can be read."""
@@ -246,8 +248,12 @@ def _audit_agreement(
     except ComityError as error:
         findings.add(f"what is on record of it cannot be read: {error.detail}", agreement=agreement)
         return None
+    said = [entry.event for entry in certificate.entries if entry.event is not None]
+    signed = {event.terms for event in said if event.party == party and event.kind in CARRIES_TERMS}
     for check in certificate.problems:
-        findings.add(f"{check.covers}: {check.problem}", agreement=agreement)
+        # Whatever others propose, what this party has not signed is nothing that it gave by.
+        if check.terms is None or check.terms in signed:
+            findings.add(f"{check.covers}: {check.problem}", agreement=agreement)
     standing = certificate.standing
     terms = standing.current or standing.latest
     return AgreementAudit(

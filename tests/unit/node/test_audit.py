@@ -9,21 +9,26 @@ from typing import Any
 
 import pytest
 
+from comity.agreement.drafting import convert_terms
 from comity.agreement.events import EventKind
 from comity.canonical import Json, sha256_digest
 from comity.errors import LogMismatch
+from comity.exchange import parse_message
 from comity.ids import AgreementId, Digest, Instant, PartyId, parse_instant
 from comity.node import standing
 from comity.node.audit import Audit, audit_folder
+from comity.node.correspond import receive_any
 from comity.node.node import Node
-from comity.node.parties import read_node_key
+from comity.node.parties import find_party, read_node_key
 from comity.node.poll import PollRequest, Selection, poll
+from comity.node.recording import put_event
 from comity.release.contents import parse_disclosure
 from comity.release.disclosure import Answer, EntryType, format_disclosure, format_listing
 from comity.release.grounds import format_grounds, tag_grounds
 from comity.report import sum_by
 from comity.stix.labels import format_label
 from comity.store import log, logs, objects
+from tests.unit.node.test_agree import forge
 from tests.worlds import BASIS, World, make_object, object_id
 
 BOREALIA = PartyId("borealia")
@@ -303,6 +308,22 @@ def test_a_log_that_does_not_fit_together_ends_the_audit(world: World) -> None:
         audit_folder(
             alter(world, "UPDATE log_entry SET leaf = CAST(leaf || ' ' AS BLOB) WHERE position = 2"), now=world.now
         )
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_text_that_names_an_unknown_manifest_is_a_finding_once_this_party_has_signed_it(
+    world: World, *, signed: bool
+) -> None:
+    own, other = find_party(world.nodes["aurelia"], PartyId("aurelia")).manifest.digest, "ab" * 32
+    document = convert_terms(world.terms(title="Another").replace(own.encode(), other.encode()))
+    named: dict[str, object] = {"terms": sha256_digest(document), "document": document}
+    receive_any(world.nodes["aurelia"], forge(world, EventKind.PROPOSE, party="borealia", signer="borealia", **named))
+    if signed:
+        envelope = forge(world, EventKind.ACCEPT, party="aurelia", signer="aurelia", **named)
+        with world.nodes["aurelia"].act() as act:
+            put_event(act, parse_message(envelope).event, envelope=envelope)
+    found = [each for each in problems(world) if "none of those that are pinned" in each]
+    assert len(found) == signed
 
 
 def test_figures_count_what_left_by_basis_recipient_and_month(world: World) -> None:
