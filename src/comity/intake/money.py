@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from comity.canonical import Json, Limits, parse_json
+from comity.canonical import OBJECT_LIMITS, Json, Limits, parse_json
 from comity.errors import MalformedError, MalformedFile, MalformedObject
 from comity.ids import ObjectId
 from comity.intake.listing import make_listing
 from comity.intake.making import Made, Maker
 from comity.intake.records import Converted, Record, Unread, pack
 
-__all__ = ["read_money"]
+__all__ = ["find_data_set", "read_money"]
 
 _LIMITS: Final = Limits(max_bytes=256 * 1024, max_depth=6, max_items=10_000)
 _MOST_ENTITIES: Final = 300_000
@@ -260,6 +260,15 @@ class _Reading:
     def _make_object(self, kind: str, entity: _Entity, said: Mapping[str, Json]) -> Made:
         references: list[Json] = [{"source_name": self._source, "external_id": entity.id}]
         return self._maker.make(kind, ("ftm", self._source, entity.id), {**said, "external_references": references})
+
+
+def find_data_set(made: bytes) -> str | None:
+    """What the data set is called of which an object was made here."""
+    match parse_json(made, limits=OBJECT_LIMITS):
+        case {"external_references": [{"source_name": str(name)}, *_]}:
+            return name
+        case _:
+            return None
 
 
 def _attempt(place: str, read: Callable[[], Record | None]) -> Record | Unread | None:

@@ -14,11 +14,12 @@ from typing import Final
 from comity.classification.assessment import find_expiry
 from comity.errors import ComityError
 from comity.ids import ObjectId
+from comity.node.again import is_taken
 from comity.node.clashes import find_same
 from comity.node.definitions import find_given
 from comity.node.files import File
 from comity.node.groups import Group
-from comity.node.intake import is_taken, open_groups
+from comity.node.intake import open_groups
 from comity.node.looking import Look, Plan, check_plan, look_through
 from comity.node.node import Node
 from comity.node.reading import read_in_steps

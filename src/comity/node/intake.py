@@ -33,6 +33,7 @@ from comity.intake.misp_mapping import MispMapping, parse_misp_mapping
 from comity.intake.readers import Request, read_file
 from comity.intake.records import Converted, Record, Unread
 from comity.intake.restrictions import Restriction
+from comity.node.again import check_data_set, find_known, keep_others_out, stands
 from comity.node.files import File, Watched
 from comity.node.groups import LIST_VERSION, MOST_PLACE, MOST_REMARK, Gathering, Group, open_group
 from comity.node.ingest import PART_OBJECTS, Intake, join_intakes, take_part
@@ -59,7 +60,6 @@ __all__ = [
     "Taken",
     "TakenFile",
     "find_file",
-    "is_taken",
     "list_files",
     "list_origins",
     "list_remarks",
@@ -115,7 +115,7 @@ def take_file(node: Node, file: File, plan: Plan) -> Taken:
     Raises:
         MalformedFile, MalformedJson, MalformedObject: it cannot be read as a whole; nothing was kept.
         MalformedRequest: what was asked does not fit it; nothing was kept.
-        ConflictError: it was changed while it was read; what was committed before stays.
+        ConflictError: it was changed while it was read, and what was committed before stays; or it is being taken in.
         StoreFull: the parts before it were kept.
     """
     return finish(take_in_steps(node, file, plan))
@@ -125,8 +125,14 @@ def take_in_steps(node: Node, file: File, plan: Plan, *, tell: Tell = tell_nobod
     """`take_file`, and a turn for others between its parts; `tell` is told up to which byte of the file it came."""
     look = yield from look_through(file, plan)
     check_plan(plan, look.form)
-    known = _find_known(node, look, plan)
-    if known is not None and known.done_at is not None and _is_held(node, known):
+    with keep_others_out(node, look.digest):
+        return (yield from _take_in(node, file, look, plan, tell))
+
+
+def _take_in(node: Node, file: File, look: Look, plan: Plan, tell: Tell) -> Steps[Taken]:
+    check_data_set(node, look, plan)
+    known = find_known(node, look, plan)
+    if known is not None and stands(node, known):
         return _describe_known(node, known)
     cut_off = known if known is not None and known.done_at is None else None
     at, skipped = (node.clock(), 0) if cut_off is None else (cut_off.retrieved_at, cut_off.records)
@@ -180,8 +186,9 @@ def open_groups(
     """The groups of a file as they would be taken in, each opened; None where others may get a turn. Nothing is kept.
 
     Raises:
-        MalformedFile, MalformedJson, MalformedObject, ConflictError: as `take_file`.
+        MalformedFile, MalformedJson, MalformedObject, MalformedRequest, ConflictError: as `take_file`.
     """
+    check_data_set(node, look, plan)
     for group in _make_groups(node, file, look, plan, at=at, done=0):
         if group is None:
             yield None
@@ -189,24 +196,7 @@ def open_groups(
             yield group, (yield from open_group(node, group, look.form, at=at))
 
 
-def is_taken(node: Node, look: Look, plan: Plan) -> bool:
-    """Whether the same was asked of the same file before, and all of it is held still: then nothing would be done."""
-    known = _find_known(node, look, plan)
-    return known is not None and known.done_at is not None and _is_held(node, known)
-
-
 # --- before anything is kept ----------------------------------------------------------------------------------------
-
-
-def _find_known(node: Node, look: Look, plan: Plan) -> TakenFile | None:
-    with node.store.read() as transaction:
-        return files.find_file(transaction, name_act(look, plan))
-
-
-def _is_held(node: Node, known: TakenFile) -> bool:
-    """Whether everything that the file said is held still: what was deleted since then is taken in again."""
-    with node.store.read() as transaction:
-        return files.count_of_file(transaction, known.number) == known.added + known.known
 
 
 def _describe_known(node: Node, known: TakenFile) -> Taken:
@@ -280,9 +270,7 @@ def _make_groups(node: Node, file: File, look: Look, plan: Plan, *, at: Instant,
         return
     markings = () if plan.tlp is None else (TLP_WORDS[plan.tlp],)
     maker = Maker(party=node.party, at=at, markings=markings)
-    request = Request(maker=maker, mapping=plan.mapping)
-    if plan.source is not None:
-        request = replace(request, source=plan.source)
+    request = Request(maker=maker, mapping=plan.mapping, source=plan.source)
     for converted in read_file(watched.read(), look.form, request):
         yield from gathering.add(converted, watched.position)
         yield None

@@ -102,6 +102,11 @@ def check_plan(plan: Plan, form: Format) -> None:
     """Refuse what a person asked for and this format has no use for: it would be lost without a word."""
     if plan.mapping is not None and form not in _MAPPED:
         raise MalformedRequest(f"a mapping is for tables and MISP, and this file is {form.value}", where="--mapping")
+    if plan.source is not None and form is not Format.FOLLOW_THE_MONEY:
+        raise MalformedRequest(
+            f"a source is for FollowTheMoney, and this file is {form.value}; a table says its own in the mapping",
+            where="--source",
+        )
     if plan.tlp is not None and plan.tlp not in TLP_WORDS:
         raise MalformedRequest(f"{plan.tlp[:80]!r} is no TLP level; use one of {', '.join(TLP_WORDS)}", where="--tlp")
     if plan.tlp is not None and form is Format.STIX_21:

@@ -78,6 +78,9 @@ class Node:
         self.shut_out = Counter[PersonId]()
         """How often, since this process began, all that somebody asks in a person's name was ended."""
 
+        self.files_under_way: set[Digest] = set()
+        """Files that this process takes in at the moment (`node.intake`)."""
+
         self.pages = Pages(_PAGES_BYTES)
         self._edges = Edges()
         self._newest: bytes | None = None

@@ -19,7 +19,9 @@ __all__ = [
     "find_file",
     "find_files",
     "find_latest",
+    "find_said",
     "link_objects",
+    "list_alike",
     "list_files",
     "list_gone",
     "list_origins",
@@ -124,6 +126,23 @@ def list_files(transaction: Transaction, *, limit: int) -> list[TakenFile]:
     """The last files, oldest first."""
     rows = transaction.rows(f"SELECT {_COLUMNS} FROM file ORDER BY number DESC LIMIT ?", (limit,))
     return [_build(row) for row in reversed(rows)]
+
+
+def list_alike(transaction: Transaction, digest: Digest, *, besides: Digest) -> list[TakenFile]:
+    """The files of the same bytes of which something else was asked than `besides`."""
+    rows = transaction.rows(
+        f"SELECT {_COLUMNS} FROM file WHERE digest = ? AND act <> ? ORDER BY number", (digest, besides)
+    )
+    return [_build(row) for row in rows]
+
+
+def find_said(transaction: Transaction, number: int) -> bytes | None:
+    """One object that the file said and that is held, as it is held."""
+    row = transaction.row(
+        "SELECT b.data FROM from_file f JOIN body b ON b.object = f.object WHERE f.file = ? ORDER BY f.object LIMIT 1",
+        (number,),
+    )
+    return None if row is None else bytes(row[0])
 
 
 def link_objects(transaction: Transaction, number: int, places: Iterable[tuple[int, str]], *, added: bool) -> None:

@@ -15,6 +15,7 @@ import pytest
 from comity.errors import ConflictError, MalformedError, MalformedFile, MalformedJson, MalformedRequest, NotFoundError
 from comity.ids import PartyId, parse_instant
 from comity.intake.formats import Format
+from comity.intake.marking import TLP_WORDS
 from comity.node import groups, intake, looking
 from comity.node.accept import accept_objects, list_write_collections
 from comity.node.files import Bytes, PathFile
@@ -109,10 +110,72 @@ def test_the_same_file_changes_nothing_whatever_it_is_called(world: World, node:
     assert dump(node) == before
 
 
+@pytest.mark.parametrize("said", [{}, {"tlp": "red"}], ids=["alike", "otherwise"])
+def test_a_file_that_is_being_taken_in_is_not_taken_in_beside(
+    node: Node, small_groups: None, said: dict[str, Any]
+) -> None:
+    data = make_list(*((f"Person {number}", number) for number in range(6)))
+    first = take_in_steps(node, Bytes("first", data), Plan())
+    while not list_files(node, last=1):
+        assert advance(first) is None
+    with pytest.raises(ConflictError, match="is being taken in already"):
+        take(node, data, **said)
+    assert len(finish(first).added) == 6
+    assert [(item.added, item.known) for item in list_files(node, last=2)] == [(6, 0)]
+    assert take(node, data).already
+
+
+def test_a_file_that_was_left_half_way_is_no_longer_under_way(node: Node, small_groups: None) -> None:
+    data = make_list(*((f"Person {number}", number) for number in range(6)))
+    first = take_in_steps(node, Bytes("first", data), Plan())
+    while not list_files(node, last=1):
+        assert advance(first) is None
+    first.close()
+    assert list_files(node, last=1)[0].done_at is None
+    take(node, data)
+    assert [(item.added, item.done_at is not None) for item in list_files(node, last=2)] == [(6, True)]
+
+
 def test_what_else_is_said_of_a_file_is_another_act(node: Node) -> None:
     take(node, make_bundle("a"))
     again = take(node, make_bundle("a"), tags=make_tags(regions=["IQ"]))
     assert (again.already, again.known, len(list_files(node, last=9))) == (False, 1, 2)
+
+
+def test_what_was_asked_first_is_done_again_where_something_else_was_asked_since(world: World, node: Node) -> None:
+    """Else who marked a list too openly by mistake could not mark it again as it was: nothing would be done."""
+    data = make_list(("Ondrej", 901))
+
+    def mark(tlp: str) -> bool:
+        world.now = world.now + DAY  # type: ignore[assignment]
+        taken = take(node, data, tlp=tlp)
+        with node.store.read() as transaction:
+            (row,) = transaction.rows("SELECT b.data FROM object o JOIN body b ON b.object = o.pk WHERE o.current = 1")
+        assert json.loads(row[0])["object_marking_refs"] == [TLP_WORDS[tlp]]
+        return taken.already
+
+    assert [mark("amber"), mark("clear"), mark("amber"), mark("amber"), mark("clear")] == [0, 0, 0, 1, 0]
+
+
+def make_money(*names: str) -> bytes:
+    said = ({"id": name, "schema": "Company", "properties": {"name": [name]}} for name in names)
+    return b"".join(json.dumps(one).encode() + b"\n" for one in said)
+
+
+def test_a_data_set_has_a_name_and_keeps_it(node: Node) -> None:
+    data = make_money("q-1", "q-2")
+    with pytest.raises(MalformedRequest, match="say what the data set is called") as caught:
+        take(node, data)
+    assert caught.value.where == "--source"
+    assert len(take(node, data, source="watch").added) == 2
+    before = dump(node)
+    with pytest.raises(MalformedRequest, match=r"taken in as the data set 'watch' \(file 1\)"):
+        take(node, data, source="wacth")
+    assert dump(node) == before
+    assert take(node, data, source="watch").already
+    again = take(node, make_money("q-2", "q-1"), source="watch")
+    assert (again.added, again.known) == ((), 2)
+    assert len(take(node, make_money("q-1"), source="another").added) == 1
 
 
 def test_of_a_changed_list_what_did_not_change_is_known(world: World, node: Node) -> None:
@@ -312,6 +375,7 @@ def test_of_a_long_bundle_what_is_no_json_is_left_out_alone(node: Node) -> None:
         (make_bundle("a"), {"mapping": b"x", "form": Format.STIX_21}, "a mapping is for tables"),
         (make_bundle("a"), {"tlp": "red"}, "each says its own marking"),
         (make_list(("Ondrej", 901)), {"tlp": "purple"}, "no TLP level"),
+        (make_list(("Ondrej", 901)), {"source": "watch"}, "a source is for FollowTheMoney"),
         (b"Name;TLP\nx;y\n", {"form": Format.CSV}, "a table needs a mapping"),
         (b"%PDF-1.7", {"form": Format.MISP_MANIFEST}, "cannot be taken in here"),
     ],
