@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from comity.canonical import BUNDLE_LIMITS, Json
 from comity.conversion.child import Bounds, Child
-from comity.errors import MalformedError, NotInstalled
+from comity.errors import MalformedError, MalformedFile, NotInstalled
 from comity.gradual import read_in_steps
 from comity.ids import PartyId
 from comity.intake.misp import Plan, plan_event_in_steps, read_misp_in_steps
@@ -74,8 +74,11 @@ class Converter:
 
         Raises:
             MalformedJson: the file as a whole is no JSON, or over a bound.
+            MalformedFile: it is, and holds nothing that could be an event.
         """
         reading = yield from read_misp_in_steps(data)
+        if not reading.events and not reading.unread:
+            raise MalformedFile("no event is in it; export one from MISP, or several as a list or as its `response`")
         yield from reading.unread
         for number, event in enumerate(reading.events):
             self.share = number / len(reading.events)
@@ -110,7 +113,7 @@ def convert_events(data: bytes, mapping: MispMapping, *, party: PartyId) -> Iter
     """What `Converter` makes of one file.
 
     Raises:
-        MalformedJson: the file as a whole is no JSON, or over a bound.
+        MalformedFile, MalformedJson: the file as a whole is no JSON, over a bound, or empty.
         NotInstalled: misp-stix is not there.
     """
     with Converter(mapping, party=party) as converter:

@@ -10,6 +10,7 @@ What the name of a file ends in settles a doubt between formats that its content
 the rest of the file is as it begins, the reader of the format says.
 """
 
+import codecs
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def recognise_format(data_head: bytes, name: str, *, among: Collection[Format] =
     shown = name[-_SHOWN:]
     if not found:
         known = ", ".join(one.value for one in Format if one in among)
-        so = "is" if data_head.strip() else "is empty, and so"
+        so = _describe_head(data_head)
         raise MalformedFile(
             f"{shown!r} {so} in no format that is known here, by how it begins; known are"
             f" {known}: if it is in one of them all the same, say --format",
@@ -125,6 +126,13 @@ def recognise_format(data_head: bytes, name: str, *, among: Collection[Format] =
             )
         return said
     return found[0]
+
+
+def _describe_head(head: bytes) -> str:
+    """What a file that begins so is, besides in no known format."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "is written in UTF-16 (save it as UTF-8), and so"
+    return "is" if head.removeprefix(_BOM).strip() else "is empty, and so"
 
 
 def _find_candidates(head: bytes) -> frozenset[Format]:

@@ -16,6 +16,7 @@ in no line leaves it unread. A schema that is not in the table is unread; nothin
 ethnicity and political opinion of a person are not carried over (norms.md, `THREATMODEL.md`).
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -283,8 +284,10 @@ def _attempt(place: str, read: Callable[[], Record | None]) -> Record | Unread |
 
 def _split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Each line; of one that is over the bound so much that it is told to be."""
-    rest = b""
+    rest, is_first = b"", True
     for chunk in chunks:
+        if is_first and len(rest + chunk) >= len(BOM_UTF8):
+            rest, chunk, is_first = b"", (rest + chunk).removeprefix(BOM_UTF8), False  # noqa: PLW2901
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
         rest = rest[: _LIMITS.max_bytes + 1]

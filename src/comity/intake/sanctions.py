@@ -18,6 +18,7 @@ from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from typing import Final
 from xml.etree.ElementTree import Element, ParseError  # only the names: nothing is parsed by it
+from xml.parsers.expat import ErrorString  # likewise
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
@@ -41,6 +42,8 @@ _MOST_RECORDS: Final = 100_000
 _MOST_INSIDE: Final = 5_000
 """Elements in one record."""
 _AT_ONCE: Final = 200
+_AT_END: Final = frozenset({3, 5, 20})
+"""Codes of expat for what the end of the file cuts off: an element, a token, CDATA."""
 _GOOD: Final = frozenset({"good", "a.k.a.", "aka"})
 _FORMER: Final = frozenset({"f.k.a.", "fka"})
 _NAMES: Final = ("FIRST_NAME", "SECOND_NAME", "THIRD_NAME", "FOURTH_NAME")
@@ -104,7 +107,10 @@ def _read_all(
         ) from None
     except ParseError as error:
         line, column = error.position
-        raise MalformedFile(f"line {line}: not well formed: {error.msg}", where=f"{line}:{column + 1}") from None
+        end = "; the file ends there: was it cut short?" if error.code in _AT_END else ""
+        raise MalformedFile(
+            f"line {line}: not well formed: {ErrorString(error.code)}{end}", where=f"{line}:{column + 1}"
+        ) from None
     except (LookupError, ValueError) as error:
         raise MalformedFile(f"it is in an encoding that is not known here: {error}") from None
     return _read_version(root), records, unread

@@ -87,6 +87,8 @@ def _read_lines(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)(errors=errors)
     rest, is_first = "", True
     for chunk in chain(chunks, [None]):
+        if is_first and encoding != "utf-16" and chunk and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise MalformedFile('it is written in UTF-16; say `encoding = "utf-16"` in the mapping', where="1:1")
         try:
             rest += decoder.decode(chunk or b"", final=chunk is None)
         except UnicodeError as error:

@@ -39,6 +39,9 @@ LIST_VERSION: Final = "list_version"
 
 _DAY: Final = 24 * 3_600 * _SECOND
 
+NOTHING: Final = Remark(place="the whole file", remark="no record is in it, so nothing came of it", is_unread=False)
+"""What people have to know of a file that is as it should be, and empty: they may have meant another one."""
+
 MOST_PLACE: Final = 200
 MOST_REMARK: Final = 1_000
 """Characters that are kept of where something is, and of what is said of it."""
@@ -89,6 +92,13 @@ class Gathering:
         self._facts = dict[str, str]()
         self._audiences = dict[ObjectId, frozenset[PartyId]]()
         self._sayings = dict[bytes, list[bytes]]()
+
+    def close(self, position: int) -> Group:
+        """The last group; of a file that is in order and says nothing, that is said."""
+        group = self.finish(position)
+        if not self._records:
+            group.add_notes([NOTHING])
+        return group
 
     def add(self, converted: Converted, position: int) -> Iterator[Group]:
         """The group that is full with this part, if one is.
@@ -175,7 +185,10 @@ def open_group(node: Node, group: Group, form: Format, *, at: Instant) -> Steps[
         MalformedJson, MalformedObject: a bundle that is taken in whole cannot be read.
     """
     if group.whole is not None:
-        return (yield from BundleReading.in_steps(group.whole))
+        reading = yield from BundleReading.in_steps(group.whole)
+        if not reading.count:
+            group.add_notes([NOTHING])
+        return reading
     if form is Format.MISP_EVENT:
         yield from _Joining(node, group).run()
     elif form not in AS_RECEIVED:

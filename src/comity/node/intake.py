@@ -274,7 +274,7 @@ def _make_groups(node: Node, file: File, look: Look, plan: Plan, *, at: Instant,
     for converted in read_file(watched.read(), look.form, request):
         yield from gathering.add(converted, watched.position)
         yield None
-    yield gathering.finish(watched.position)
+    yield gathering.close(watched.position)
 
 
 def _convert_events(node: Node, watched: Watched, gathering: Gathering, plan: Plan) -> Iterator[Group | None]:
@@ -291,7 +291,7 @@ def _convert_events(node: Node, watched: Watched, gathering: Gathering, plan: Pl
                     yield from gathering.add(Converted(records=(item,)), int(len(data) * converter.share))
                 case Unread():
                     yield from gathering.add(Converted(records=(), unread=(item,)), int(len(data) * converter.share))
-    yield gathering.finish(watched.position)
+    yield gathering.close(watched.position)
 
 
 # --- the acts -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 """Shell: a file to be taken in, read once before anything of it is kept: which it is, and whether it is whole."""
 
 import hashlib
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,6 +29,10 @@ _CHUNKS_AT_ONCE: Final = 8
 
 AS_RECEIVED: Final = frozenset({Format.STIX_21, Format.STIX_20})
 """STIX, whose objects are cut out of the file."""
+
+_JSON: Final = AS_RECEIVED | {Format.MISP_EVENT, Format.FOLLOW_THE_MONEY}
+_UTF_16: Final = frozenset({BOM_UTF16_LE, BOM_UTF16_BE, b"{\0", b"\0{", b"[\0", b"\0["})
+"""How JSON begins in it."""
 
 _MAPPED: Final = (Format.CSV, Format.TSV, Format.MISP_EVENT)
 """Formats of which a mapping can say something."""
@@ -65,13 +70,16 @@ def look_through(file: File, plan: Plan) -> Steps[Look]:
     before that shows.
     """
     digest, size, form = hashlib.sha256(), 0, plan.form
-    cutter, problem = Cutter(), None
+    cutter, problem, is_blank = Cutter(), None, True
     for number, chunk in enumerate(file.read(CHUNK_BYTES)):
         # Objects are looked for in what is STIX, which takes longer than to hash it.
         if number and (form in AS_RECEIVED or number % _CHUNKS_AT_ONCE == 0):
             yield
         if number == 0 and form is None:
             form = recognise_format(chunk[:HEAD_BYTES], file.name, among=_find_possible(plan))
+        if number == 0 and form in _JSON and chunk[:2] in _UTF_16:
+            raise MalformedFile("it is written in UTF-16, and JSON is UTF-8 (RFC 8259); save it as UTF-8", where="1:1")
+        is_blank = is_blank and not chunk.removeprefix(BOM_UTF8).strip()
         digest.update(chunk)
         size += len(chunk)
         if size > MOST_BYTES:
@@ -79,6 +87,8 @@ def look_through(file: File, plan: Plan) -> Steps[Look]:
         if form in AS_RECEIVED and problem is None:
             problem = _feed(cutter, chunk)
     form = form or recognise_format(b"", file.name)
+    if is_blank:
+        raise MalformedFile("the file is empty; was it saved, or fetched, to its end?")
     if form is Format.STIX_20 or (form is Format.STIX_21 and size > WHOLE_BYTES):
         if problem is not None:
             raise problem

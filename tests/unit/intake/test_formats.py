@@ -127,6 +127,11 @@ def test_a_file_with_nothing_in_it_is_called_empty(head: bytes) -> None:
         recognise_format(head, "watch.csv")
 
 
+def test_what_is_written_in_utf_16_is_called_so() -> None:
+    with pytest.raises(MalformedFile, match=r"'watch\.csv' is written in UTF-16 \(save it as UTF-8\), and so in no"):
+        recognise_format("Name;TLP\n".encode("utf-16"), "watch.csv")
+
+
 def test_the_formats_that_are_named_are_those_that_are_possible() -> None:
     with pytest.raises(MalformedFile, match=r"known are html, pdf, text: if") as refused:
         recognise_format(b"<CONSOLIDATED_LIST>", "list.xml", among=(Format.HTML, Format.PDF, Format.TEXT))

@@ -18,6 +18,7 @@ from comity.intake.formats import Format
 from comity.intake.marking import TLP_WORDS
 from comity.node import groups, intake, looking
 from comity.node.accept import accept_objects, list_write_collections
+from comity.node.beforehand import foresee_steps
 from comity.node.files import Bytes, PathFile
 from comity.node.intake import Plan, Taken, find_file, list_files, list_origins, take_file, take_in_steps
 from comity.node.node import Node
@@ -352,6 +353,91 @@ def test_of_what_cannot_be_read_as_a_whole_nothing_is_kept(
     with pytest.raises(error):
         take(node, data)
     assert dump(node) == before
+
+
+READ_HERE = [
+    Format.STIX_21,
+    Format.STIX_20,
+    Format.MISP_EVENT,
+    Format.CSV,
+    Format.TSV,
+    Format.UN_LIST,
+    Format.FOLLOW_THE_MONEY,
+]
+TABLE = b"""
+format = "comity-mapping/1"
+source = "watch"
+[[objects]]
+type = "identity"
+properties = { name = { column = "Name" }, identity_class = { constant = "group" } }
+"""
+
+
+def ask(form: Format) -> dict[str, Any]:
+    """What such a file cannot be taken in without."""
+    needs: dict[Format, dict[str, Any]] = {
+        Format.CSV: {"mapping": TABLE},
+        Format.TSV: {"mapping": TABLE},
+        Format.FOLLOW_THE_MONEY: {"source": "a"},
+    }
+    return {"form": form, **needs.get(form, {})}
+
+
+@pytest.mark.parametrize("form", READ_HERE)
+@pytest.mark.parametrize("data", [b"", b" \n\t\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
+def test_an_empty_file_is_called_so_whatever_it_is_said_to_be(node: Node, form: Format, data: bytes) -> None:
+    before = dump(node)
+    with pytest.raises(MalformedFile, match="the file is empty"):
+        take(node, data, **ask(form))
+    assert dump(node) == before
+
+
+@pytest.mark.parametrize("form", [Format.STIX_21, Format.STIX_20, Format.MISP_EVENT, Format.FOLLOW_THE_MONEY])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_json_that_is_written_in_utf_16_is_called_so(node: Node, form: Format, encoding: str) -> None:
+    before = dump(node)
+    with pytest.raises(MalformedFile, match=r"written in UTF-16.*save it as UTF-8"):
+        take(node, '{"a":1}'.encode(encoding), **ask(form))
+    assert dump(node) == before
+
+
+@pytest.mark.parametrize("form", [Format.CSV, Format.TSV])
+def test_a_table_that_is_written_in_utf_16_is_called_so(node: Node, form: Format) -> None:
+    data = "Name\nx\n".encode("utf-16")
+    with pytest.raises(MalformedFile, match=r'say `encoding = "utf-16"` in the mapping'):
+        take(node, data, **ask(form))
+    assert len(take(node, data, form=form, mapping=b'encoding = "utf-16"\n' + TABLE).added) == 1
+
+
+@pytest.mark.parametrize("data", [b"{}", b"[]", b'{"response":[]}', b" [ ] "])
+def test_a_file_of_misp_without_an_event_is_refused(node: Node, data: bytes) -> None:
+    before = dump(node)
+    with pytest.raises(MalformedFile, match="no event is in it; export one"):
+        take(node, data, **ask(Format.MISP_EVENT))
+    assert dump(node) == before
+
+
+@pytest.mark.parametrize(
+    ("form", "data"),
+    [
+        (Format.STIX_21, b"{}"),
+        (Format.STIX_21, b'{"more":false}'),
+        (Format.CSV, b"Name\n"),
+        (Format.UN_LIST, make_list()),
+    ],
+)
+def test_of_a_file_that_is_in_order_and_holds_nothing_that_is_said(node: Node, form: Format, data: bytes) -> None:
+    foreseen = finish(foresee_steps(node, Bytes("file", data), Plan(**ask(form))))
+    for taken in (foreseen, take(node, data, **ask(form)), take(node, data, **ask(form))):
+        assert ([one.remark for one in taken.notes], taken.bad_count) == (
+            ["no record is in it, so nothing came of it"],
+            0,
+        )
+
+
+def test_a_byte_order_mark_before_entities_says_nothing(node: Node) -> None:
+    taken = take(node, b"\xef\xbb\xbf" + make_money("q-1", "q-2"), source="watch")
+    assert (len(taken.added), taken.bad_count) == (2, 0)
 
 
 @pytest.mark.usefixtures("small_groups")
