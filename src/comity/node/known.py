@@ -9,24 +9,29 @@ out. Beyond the bounds nothing is looked at, and how much that is, is told.
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, cast
 
 from comity.canonical import OBJECT_LIMITS, Json, parse_json
 from comity.errors import MalformedRequest
+from comity.ids import ObjectId
 from comity.intake.article.gazetteer import Known, parse_gazetteer
 from comity.intake.article.rules import Rules
 from comity.node.node import Node
+from comity.node.steps import Steps, finish
 from comity.node.wording import find_rules, find_wording, read_organisations
-from comity.store import Transaction, objects, subjects
+from comity.store import Transaction, bodies, objects, subjects
 
-__all__ = ["Gazetteer", "list_known"]
+__all__ = ["Gazetteer", "learn_bodies", "list_known"]
 
 _TYPES: Final = ("identity", "intrusion-set", "threat-actor")
 _BODIES: Final = frozenset({"group", "organization"})
 """What an identity is that an article can name as a body (STIX 2.1 §10.7). One that does not say may be a person."""
 
 _MOST_OBJECTS: Final = 2_000
+_AT_ONCE: Final = 2_000
+"""Identities that are looked at in one step."""
+
 _MOST_ALIASES: Final = 100
 _MOST_NAME: Final = 200
 _MOST_ABBREVIATION: Final = 6
@@ -50,9 +55,10 @@ def list_known(node: Node, *, given: bytes = b"") -> Gazetteer:
     rules, unwanted = find_rules(node), find_wording(node).no_known
     known = parse_gazetteer(given, rules=rules).known
     ids, taken = set(known) | unwanted, {name.casefold() for one in known.values() for name in _list_names(one)}
+    keys = finish(learn_bodies(node))
     with node.store.read() as transaction:
-        found = [*_list_kept(node, rules), *_list_objects(transaction, node), *_list_listed(transaction)]
-        left_out = _count_left_out(transaction, node)
+        found = [*_list_kept(node, rules), *_list_objects(transaction, node, keys), *_list_listed(transaction)]
+        left_out = _count_left_out(transaction, node, keys)
     parts, size = [given, b"\n"], len(given)
     for index, entry in enumerate(found):
         if entry.id in ids or entry.name.casefold() in taken or not _is_name(entry.name):
@@ -81,23 +87,54 @@ def _list_kept(node: Node, rules: Rules) -> Iterable[Known]:
         raise MalformedRequest(f"article-organisations.toml: {error.detail}", where=error.where) from error
 
 
-def _list_objects(transaction: Transaction, node: Node) -> Iterator[Known]:
+def learn_bodies(node: Node) -> Steps[list[int]]:
+    """The keys of this party's own identities that articles can name, the last taken in first.
+
+    They are remembered until an object comes or goes. Of a list of persons nearly none is one: the bound is on those
+    that are, or the persons of one list would take the place of all organisations.
+    """
+    with node.store.read() as transaction:
+        head = objects.read_head_seq(transaction)
+        count = bodies.count_of_type(transaction, "identity", originator=node.party)
+    known_at, known = node.remembered.get("bodies", (0, (0, list[int]())))
+    known_count, keys = cast("tuple[int, list[int]]", known)
+    if (known_at, known_count) == (head, count):
+        return keys
+    keys, before = list[int](), None
+    while True:
+        with node.store.read() as transaction:
+            part = bodies.list_identities(transaction, originator=node.party, before=before, most=_AT_ONCE)
+        keys += [key for key, said in part if said in _BODIES]
+        if len(part) < _AT_ONCE:
+            break
+        before = part[-1][0]
+        yield
+    node.remembered["bodies"] = (head, (count, keys))
+    return keys
+
+
+def _list_objects(transaction: Transaction, node: Node, keys: Sequence[int]) -> Iterator[Known]:
     """Organisations and groups among this party's own objects, the last taken in first."""
     for kind in _TYPES:
-        for name, data in objects.list_of_type(transaction, kind, originator=node.party, limit=_MOST_OBJECTS):
+        for name, data in _read_objects(transaction, node, kind, keys):
             value = parse_json(data, limits=OBJECT_LIMITS)
             if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-                continue
-            if kind == "identity" and str(value.get("identity_class")) not in _BODIES:
                 continue
             aliases = _read_names(value.get("aliases"))
             yield Known(id=f"stix:{name}", name=str(value["name"]), kind=kind, object=name, good=aliases)
 
 
-def _count_left_out(transaction: Transaction, node: Node) -> int:
-    """Own objects of these types that `_list_objects` does not look at."""
-    counts = (objects.count_of_type(transaction, kind, originator=node.party) for kind in _TYPES)
-    return sum(max(0, count - _MOST_OBJECTS) for count in counts)
+def _read_objects(transaction: Transaction, node: Node, kind: str, keys: Sequence[int]) -> list[tuple[ObjectId, bytes]]:
+    if kind == "identity":
+        return bodies.read_newest(transaction, keys[:_MOST_OBJECTS])
+    return bodies.list_of_type(transaction, kind, originator=node.party, limit=_MOST_OBJECTS)
+
+
+def _count_left_out(transaction: Transaction, node: Node, keys: Sequence[int]) -> int:
+    """Own objects that `_list_objects` does not look at, and that articles could name."""
+    others = (kind for kind in _TYPES if kind != "identity")
+    counts = [bodies.count_of_type(transaction, kind, originator=node.party) for kind in others]
+    return sum(max(0, count - _MOST_OBJECTS) for count in (len(keys), *counts))
 
 
 def _list_listed(transaction: Transaction) -> Iterator[Known]:

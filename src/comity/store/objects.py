@@ -31,7 +31,6 @@ __all__ = [
     "find_about",
     "find_marked",
     "intern_label",
-    "list_of_type",
     "list_own",
     "read_body",
     "read_current",
@@ -299,26 +298,6 @@ def list_own(
         (after, party, json.dumps(sorted(types)), file, limit),
     )
     return [(row[0], ObjectId(row[1]), bytes(row[2])) for row in rows]
-
-
-def list_of_type(
-    transaction: Transaction, kind: str, *, originator: PartyId, limit: int
-) -> list[tuple[ObjectId, bytes]]:
-    """Newest versions of that type and originator, the last taken in first, with their bytes."""
-    rows = transaction.rows(
-        "SELECT o.id, b.data FROM object o JOIN body b ON b.object = o.pk"
-        " WHERE o.type = ? AND o.current = 1 AND o.originator = ? ORDER BY o.pk DESC LIMIT ?",
-        (kind, originator, limit),
-    )
-    return [(ObjectId(row[0]), bytes(row[1])) for row in rows]
-
-
-def count_of_type(transaction: Transaction, kind: str, *, originator: PartyId) -> int:
-    """How many newest versions of that type and originator there are."""
-    (row,) = transaction.rows(
-        "SELECT count(*) FROM object WHERE type = ? AND current = 1 AND originator = ?", (kind, originator)
-    )
-    return int(row[0])
 
 
 def read_held(transaction: Transaction, ids: Collection[ObjectId]) -> frozenset[ObjectId]:

@@ -15,8 +15,9 @@ from comity.intake.article.gazetteer import parse_gazetteer
 from comity.intake.formats import Format
 from comity.node import known
 from comity.node.articles import ArticlePlan, add_article, describe_head, list_articles, show_article
-from comity.node.known import list_known
+from comity.node.known import learn_bodies, list_known
 from comity.node.lists import load_list, read_list
+from comity.node.retention import delete
 from comity.operations.articles import show
 from comity.operations.outcome import Arguments
 from tests.worlds import World, make_object, object_id
@@ -123,6 +124,37 @@ def test_it_is_bounded(world: World) -> None:
     found = parse_gazetteer(made.data, rules=read_rules()).known
     assert 1_000 < len(found) < 4_000
     assert len(found) + made.left_out == 4_000
+
+
+def test_persons_take_no_place_from_organisations(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of the UN has hundreds of persons, and whoever takes it in knows the organisations of before still."""
+    monkeypatch.setattr(known, "_MOST_OBJECTS", 2)
+    world.add(
+        A, name("g", "Border Group", identity_class="group"), name("o", "Rimward Front", identity_class="organization")
+    )
+    world.add(A, *(name(f"p{number}", f"Vera Holt {number}", identity_class="individual") for number in range(5)))
+    world.add(
+        A, *(name(f"u{number}", f"Nadia Vell {number}") | {"identity_class": "unspecified"} for number in range(3))
+    )
+    assert list_known(world.nodes[A]).left_out == 0
+    assert [*find_names(world)] == ["Rimward Front", "Border Group"]
+
+
+def test_who_came_or_went_since_is_known_at_the_next_article(world: World) -> None:
+    node = world.nodes[A]
+    world.add(A, name("g", "Border Group", identity_class="group"))
+    assert [*find_names(world)] == ["Border Group"]
+    world.add(A, name("o", "Rimward Front", identity_class="organization"))
+    assert [*find_names(world)] == ["Rimward Front", "Border Group"]
+    delete(node, object_id("identity", "o"), reason="Taken in by mistake.")
+    assert [*find_names(world)] == ["Border Group"]
+
+
+def test_others_get_turns_while_identities_are_looked_through(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "_AT_ONCE", 2)
+    world.add(A, *(name(f"p{number}", f"Vera Holt {number}", identity_class="individual") for number in range(7)))
+    assert len([*learn_bodies(world.nodes[A])]) >= 3
+    assert not [*learn_bodies(world.nodes[A])]
 
 
 def test_what_is_not_looked_for_is_counted_and_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
