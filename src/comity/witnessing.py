@@ -155,8 +155,9 @@ async def verify_not_behind(node: Node) -> None:
         said = "; ".join(f"{name}: {what}" for name, what in sorted(found.contradicted.items()))
         raise RolledBack(
             f"the log of this node contradicts what its witnesses have seen ({said}): the store is an older copy, or"
-            " was changed. Serving it would fork the log: restore the newest backup, or let the log go on"
-            " under another name with `comity recover`. If it is the witness that is wrong, take it out of node.toml"
+            " was changed. Serving it would fork the log, and so would any command that acts here: put the newest store"
+            " back if there is one, else restore the newest backup and let the log go on under another name with"
+            " `comity recover`. If it is the witness that is wrong, take it out of node.toml"
         )
 
 

@@ -83,7 +83,7 @@ def test_an_older_store_beside_a_newer_checkpoint_does_not_open(history: History
         assert error["code"] == "rolled-back"
         assert "the store holds 6 entries of the log comity/aurelia" in str(error["message"])
         assert "a checkpoint over 8" in str(error["message"])
-        assert "restore the newest backup" in str(error["message"])
+        assert "put the newest store back if there is one, else restore the newest backup" in str(error["message"])
     told = comity(history.folder, "log", "verify", "--json")
     assert (told.code, told.error["facts"]) == (7, {"entry": 6})
 

@@ -253,7 +253,8 @@ def test_a_node_put_back_does_not_start_and_its_second_history_is_proved(
     refused = refuse_to_serve(node)
     assert refused["code"] == "rolled-back"
     assert f"a head over {size} entries, and this node has {size - 1}" in str(refused["message"])
-    assert "restore the newest backup" in str(refused["message"])
+    assert "any command that acts here" in str(refused["message"])
+    assert "put the newest store back if there is one, else restore the newest backup" in str(refused["message"])
     # An operator who goes on all the same makes another history, and the witness can prove it.
     assert comity(node, "agreement", "suspend", str(agreement), "--json").code == 0
     assert refuse_to_serve(node)["code"] == "rolled-back"

@@ -110,8 +110,9 @@ def _compare_kept(path: Path, kept: bytes, checkpoint: Checkpoint, *, size: int,
     if size < checkpoint.size:
         raise RolledBack(
             f"the store holds {size} entries of the log {checkpoint.origin} but this node has signed a checkpoint over"
-            f" {checkpoint.size}: it is an older copy. Serving it would fork the log; restore the newest backup, and"
-            " see `comity recover`"
+            f" {checkpoint.size}: it is an older copy. Serving it would fork the log: put the newest store back if"
+            " there is one, else restore the newest backup and let the log go on under another name with"
+            " `comity recover`"
         )
     if checkpoint.size and held != kept:
         raise RolledBack(
