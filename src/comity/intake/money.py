@@ -29,7 +29,10 @@ from comity.intake.listing import make_listing
 from comity.intake.making import Made, Maker
 from comity.intake.records import Converted, Record, Unread, pack
 
-__all__ = ["find_data_set", "read_money"]
+__all__ = ["DATA_SET", "find_data_set", "read_money"]
+
+DATA_SET: Final = "FollowTheMoney"
+"""What a data set is called that nobody has named."""
 
 _LIMITS: Final = Limits(max_bytes=256 * 1024, max_depth=6, max_items=10_000)
 _MOST_ENTITIES: Final = 300_000

@@ -15,7 +15,7 @@ from comity.intake.elevation import read_stix_20
 from comity.intake.formats import Format
 from comity.intake.making import Maker
 from comity.intake.mapping import TableMapping, parse_mapping
-from comity.intake.money import read_money
+from comity.intake.money import DATA_SET, read_money
 from comity.intake.records import Converted
 from comity.intake.sanctions import read_un_list
 from comity.intake.stix import read_stix
@@ -29,7 +29,7 @@ class Request:
     """What a reader is given beside the bytes: who makes the objects, and how they are named."""
 
     maker: Maker
-    source: str | None = None
+    source: str = DATA_SET
     """What a data set of FollowTheMoney is called, for good: part of the ids of what is made of it."""
     mapping: bytes | None = None
     """The mapping of a table (`intake.mapping`), as TOML."""
@@ -60,23 +60,13 @@ def _read_mapping(request: Request) -> TableMapping:
     return parse_mapping(request.mapping)
 
 
-def _read_money(chunks: Iterable[bytes], request: Request) -> Iterator[Converted]:
-    if request.source is None:
-        raise MalformedRequest(
-            "a file of FollowTheMoney needs a name, which says whose ids are in it: say what the data set is called,"
-            " always the same, by --source NAME (what was taken in without one is called FollowTheMoney)",
-            where="--source",
-        )
-    return read_money(chunks, source=request.source, maker=request.maker)
-
-
 READERS: Final[Mapping[Format, Reader]] = {
     Format.STIX_21: lambda chunks, _: read_stix(chunks),
     Format.STIX_20: lambda chunks, request: read_stix_20(chunks, maker=request.maker),
     Format.CSV: _read_csv,
     Format.TSV: _read_tsv,
     Format.UN_LIST: lambda chunks, request: read_un_list(chunks, maker=request.maker),
-    Format.FOLLOW_THE_MONEY: _read_money,
+    Format.FOLLOW_THE_MONEY: lambda chunks, request: read_money(chunks, source=request.source, maker=request.maker),
 }
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from comity.errors import ConflictError, MalformedRequest
 from comity.ids import Digest
 from comity.intake.formats import Format
-from comity.intake.money import find_data_set
+from comity.intake.money import DATA_SET, find_data_set
 from comity.node.looking import Look, Plan, name_act
 from comity.node.node import Node
 from comity.store import files
@@ -66,10 +66,10 @@ def check_data_set(node: Node, look: Look, plan: Plan) -> None:
         for other in files.list_alike(transaction, look.digest, besides=name_act(look, plan)):
             made = files.find_said(transaction, other.number)
             name = None if made is None else find_data_set(made)
-            if name is not None and name != plan.source:
+            if name is not None and name != (plan.source or DATA_SET):
                 raise MalformedRequest(
                     f"the same file was taken in as the data set {name!r} (file {other.number}), and all of it would be"
-                    " held twice; give that name",
+                    f" held twice; give that name{' or none' if name == DATA_SET else ''}",
                     where="--source",
                 )
 

@@ -304,9 +304,8 @@ def is_unmade(article: StoredArticle, counts: Counts) -> bool:
 
 
 def _review(transaction: Transaction, article: StoredArticle) -> tuple[Reviewed, ...]:
-    return review_drafts(
-        articles.read_drafts(transaction, article), articles.read_decisions(transaction, article.number)
-    )
+    decisions = articles.read_decisions(transaction, article.number)
+    return review_drafts(articles.read_drafts(transaction, article), decisions)
 
 
 def list_article_work(transaction: Transaction) -> Iterator[WorkItem]:

@@ -30,6 +30,7 @@ from comity.intake.formats import Format
 from comity.intake.making import Maker
 from comity.intake.marking import TLP_WORDS
 from comity.intake.misp_mapping import MispMapping, parse_misp_mapping
+from comity.intake.money import DATA_SET
 from comity.intake.readers import Request, read_file
 from comity.intake.records import Converted, Record, Unread
 from comity.intake.restrictions import Restriction
@@ -270,7 +271,7 @@ def _make_groups(node: Node, file: File, look: Look, plan: Plan, *, at: Instant,
         return
     markings = () if plan.tlp is None else (TLP_WORDS[plan.tlp],)
     maker = Maker(party=node.party, at=at, markings=markings)
-    request = Request(maker=maker, mapping=plan.mapping, source=plan.source)
+    request = Request(maker=maker, mapping=plan.mapping, source=plan.source or DATA_SET)
     for converted in read_file(watched.read(), look.form, request):
         yield from gathering.add(converted, watched.position)
         yield None

@@ -165,18 +165,26 @@ def make_money(*names: str) -> bytes:
 
 def test_a_data_set_has_a_name_and_keeps_it(node: Node) -> None:
     data = make_money("q-1", "q-2")
-    with pytest.raises(MalformedRequest, match="say what the data set is called") as caught:
-        take(node, data)
-    assert caught.value.where == "--source"
     assert len(take(node, data, source="watch").added) == 2
     before = dump(node)
-    with pytest.raises(MalformedRequest, match=r"taken in as the data set 'watch' \(file 1\)"):
-        take(node, data, source="wacth")
+    for name in ("wacth", None):
+        with pytest.raises(MalformedRequest, match=r"taken in as the data set 'watch' \(file 1\)") as caught:
+            take(node, data, source=name)
+        assert caught.value.where == "--source"
     assert dump(node) == before
     assert take(node, data, source="watch").already
     again = take(node, make_money("q-2", "q-1"), source="watch")
     assert (again.added, again.known) == ((), 2)
     assert len(take(node, make_money("q-1"), source="another").added) == 1
+
+
+def test_a_data_set_that_nobody_named_is_not_held_again_under_a_name(node: Node) -> None:
+    data = make_money("q-1", "q-2")
+    assert len(take(node, data).added) == 2
+    with pytest.raises(MalformedRequest, match="give that name or none"):
+        take(node, data, source="watch")
+    assert take(node, data, source="FollowTheMoney").known == 2
+    assert take(node, data).known == 2
 
 
 def test_of_a_changed_list_what_did_not_change_is_known(world: World, node: Node) -> None:

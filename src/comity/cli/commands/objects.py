@@ -45,7 +45,7 @@ def objects() -> None:
 @click.argument("files", metavar="FILE…", nargs=-1, required=True)
 @click.option("--format", "form", metavar="F", help="What the files are, where that cannot be told from them.")
 @click.option("--mapping", metavar="FILE", help="For tables and MISP: what becomes of each column or level, as TOML.")
-@click.option("--source", metavar="NAME", help="For FollowTheMoney: needed; what the data set is called, always.")
+@click.option("--source", metavar="NAME", help="For FollowTheMoney: what the data set is called, always the same.")
 @click.option("--tlp", metavar="LEVEL", help="A marking of all that is in the files; not for STIX 2.1.")
 @click.option("--subject", "subjects", metavar="S", multiple=True, help="Whom or what it is about, as scheme:id.")
 @click.option("--region", "regions", metavar="R", multiple=True, help="Where, by ISO 3166-1 alpha-2 code.")
@@ -95,7 +95,7 @@ def add(session: Session, /, files: Sequence[str], mapping: str | None, form: st
 @click.argument("file", metavar="FILE")
 @click.option("--format", "form", metavar="F", help="What the file is, where that cannot be told from it.")
 @click.option("--mapping", metavar="FILE", help="For tables and MISP: what becomes of each column or level, as TOML.")
-@click.option("--source", metavar="NAME", help="For FollowTheMoney: needed; what the data set is called, always.")
+@click.option("--source", metavar="NAME", help="For FollowTheMoney: what the data set is called, always the same.")
 @click.option("--tlp", metavar="LEVEL", help="A marking of all that is in the file; not for STIX 2.1.")
 @click.pass_obj
 def look(
