@@ -124,6 +124,7 @@ def _comity(
 
 def main() -> NoReturn:
     """Run the command that was typed and leave with its exit code."""
+    _open_streams()
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
@@ -132,6 +133,16 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = Exit.FAILED
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Have all three standard streams open, where whoever started this program closed one.
+
+    Else the next file of the node would get its number, and into that would go what any library prints.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))  # the lowest number that is free: its
 
 
 def run(arguments: Sequence[str]) -> int:

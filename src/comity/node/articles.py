@@ -38,7 +38,7 @@ from comity.intake.article.text import Article, Source, Span
 from comity.intake.formats import HEAD_BYTES, Format, recognise_format
 from comity.node.classify import describe_person, record
 from comity.node.explain import find_object
-from comity.node.known import learn_bodies, list_known
+from comity.node.known import list_known_in_steps
 from comity.node.node import Act, Node
 from comity.node.people import Actor, Approved, Waiting, act_alone, normalise_text
 from comity.node.steps import Steps, finish
@@ -148,8 +148,7 @@ def add_article_in_steps(node: Node, data: bytes, name: str, plan: ArticlePlan) 
     if known is not None:
         return known
     form = plan.form or recognise_format(data[:HEAD_BYTES], name, among=_FORMATS)
-    yield from learn_bodies(node)
-    wording, gazetteer = find_wording(node), list_known(node, given=plan.known)
+    wording, gazetteer = find_wording(node), (yield from list_known_in_steps(node, given=plan.known))
     read = yield from read_in_turns(data, source, form=form, known=gazetteer.data, own=wording.own)
     yield  # however fast it was read: who asked may be nobody by now (`operations.articles`)
     read_by: dict[str, Json] = {

@@ -22,7 +22,7 @@ from comity.node.steps import Steps, finish
 from comity.node.wording import find_rules, find_wording, read_organisations
 from comity.store import Transaction, bodies, objects, subjects
 
-__all__ = ["Gazetteer", "learn_bodies", "list_known"]
+__all__ = ["Gazetteer", "learn_bodies", "list_known", "list_known_in_steps"]
 
 _TYPES: Final = ("identity", "intrusion-set", "threat-actor")
 _BODIES: Final = frozenset({"group", "organization"})
@@ -44,6 +44,12 @@ class Gazetteer(NamedTuple):
 
     data: bytes
     left_out: int
+
+
+def list_known_in_steps(node: Node, *, given: bytes = b"") -> Steps[Gazetteer]:
+    """`list_known`, and a turn for others while the node's identities are looked through."""
+    yield from learn_bodies(node)
+    return list_known(node, given=given)
 
 
 def list_known(node: Node, *, given: bytes = b"") -> Gazetteer:
