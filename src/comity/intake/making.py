@@ -58,6 +58,9 @@ OBSERVABLES: Final = frozenset(
 """The types of STIX Cyber-observable Objects (STIX 2.1 §6)."""
 
 _TIMES: Final = frozenset({"created", "modified"})
+_UNORDERED: Final = frozenset({"labels", "object_refs"})
+"""Lists whose order says nothing (STIX 2.1 §3.2, §4)."""
+
 _MILLISECOND: Final = 1_000
 _SECOND: Final = 1_000_000
 _UNTAGGED: Final = make_tags()
@@ -192,7 +195,7 @@ def join_marked(made: bytes, others: Sequence[bytes]) -> bytes:
         at: old
         for old in map(_read, others)
         if (at := parse_instant(str(old["modified"]))) // _SECOND == parse_instant(str(new["modified"])) // _SECOND
-        and _unmarked(old) == _unmarked(new)
+        and _compare(old) == _compare(new)
     }
     if not alike:
         return made
@@ -205,8 +208,13 @@ def join_marked(made: bytes, others: Sequence[bytes]) -> bytes:
     return canonical_bytes(newest | said)
 
 
-def _unmarked(value: dict[str, Json]) -> dict[str, Json]:
-    return {name: item for name, item in value.items() if name not in {"modified", "object_marking_refs"}}
+def _compare(value: dict[str, Json]) -> dict[str, Json]:
+    """What an object says besides its markings; MISP gives the parts of an event now in one order, now in another."""
+    return {
+        name: list[Json](sorted(map(str, item))) if isinstance(item, list) and name in _UNORDERED else item
+        for name, item in value.items()
+        if name not in {"modified", "object_marking_refs"}
+    }
 
 
 def _list_markings(value: dict[str, Json]) -> list[ObjectId]:

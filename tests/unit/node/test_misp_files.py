@@ -63,6 +63,17 @@ def test_the_same_file_changes_nothing_and_a_later_event_is_a_new_version(world:
     assert len(show_object(world.nodes[A], indicator(1)).versions) == 2
 
 
+def test_an_event_whose_parts_stand_in_another_order_is_the_same(world: World) -> None:
+    parts, tags = (
+        [make_attribute(number, Tag=tag("a:b", "c:d")) for number in (1, 2, 3)],
+        tag("tlp:green", "x:y", "z:w"),
+    )
+    first = take(world, make_event(*parts, Tag=tags))
+    turned = [{**part, "Tag": tag("c:d", "a:b")} for part in reversed(parts)]
+    again = take(world, make_event(*turned, Tag=tags[::-1]))
+    assert (again.added, again.known, again.bad) == ((), first.added_count, ())
+
+
 def test_what_people_say_of_the_file_makes_it_stricter(world: World) -> None:
     take(world, make_event(make_attribute(1), Tag=tag("tlp:clear")), tlp="amber")
     assert show_object(world.nodes[A], indicator(1)).label.tlp == "amber"
