@@ -325,12 +325,19 @@ def add_person(node: Node, person: Person) -> Badge:
         if len(people.list_persons(act.transaction)) >= _MAX_PEOPLE:
             raise ConflictError(f"{_MAX_PEOPLE} people are on record here, which is the bound")
         if not people.add_person(act.transaction, person, secret_hash=hash_badge(badge), now=act.now):
-            raise ConflictError(
-                f"the id {person.id} was given before, and is never given again; choose another, or"
-                f" `person renew {person.id}` if it is the same person"
-            )
+            raise ConflictError(_say_given(act.transaction, person.id))
         record_change(act, PeopleChange.ADD, person)
     return badge
+
+
+def _say_given(transaction: Transaction, person: PersonId) -> str:
+    stored = people.read_person(transaction, person)
+    if stored is not None and stored.removed_at is not None:
+        return f"the id {person} was given before, to somebody removed, and is never given again; choose another"
+    return (
+        f"the id {person} was given before, and is never given again; choose another, or `person renew {person}` if it"
+        " is the same person"
+    )
 
 
 def renew_person(node: Node, person: PersonId) -> Badge:

@@ -180,8 +180,8 @@ def refused(session: Session, number: str | None, file: str | None) -> int:
 def waive(session: Session, party_id: str, through: int, reason: str) -> int:
     """Let PARTY's disclosures up to number N stand here without receipts, as it can never give them, and pull on.
 
-    It takes two people, one of them as legal, who asked PARTY why. Nothing is taken in by it: what comes after has to
-    be shown as before.
+    It takes two people, one of them as legal, who asked PARTY why, and for N. Nothing is taken in by it: what comes
+    after has to be shown as before. Until PARTY has reached N, all its pages are refused.
     """
     return session.run_as("log.waive", {"party": party_id, "through": through, "reason": reason}, describe_waived)
 
