@@ -19,6 +19,7 @@ import pytest
 from comity.config import TlsFiles
 from comity.ids import PartyId
 from comity.node.parties import create_credential
+from comity.taxii.wire import MAX_CONTENT_LENGTH, MEDIA_TYPE
 from tests.certificates import Authority, write_private
 from tests.e2e.conftest import PATIENCE, Serving, wait_until
 from tests.ports import find_port
@@ -50,12 +51,15 @@ class Front:
     def ask(
         self, path: str, *, certificate: TlsFiles | None, come_from: str = "127.0.0.1", **headers: str
     ) -> httpx.Response:
+        with self.connect(certificate, come_from=come_from) as client:
+            return client.get(f"{self.url}{path}", headers=headers)
+
+    def connect(self, certificate: TlsFiles | None, *, come_from: str = "127.0.0.1") -> httpx.Client:
         context = ssl.create_default_context(cafile=self.authority.trusted)
         if certificate is not None:
             context.load_cert_chain(certificate.certificate, certificate.key)
         transport = httpx.HTTPTransport(verify=context, local_address=come_from)
-        with httpx.Client(transport=transport, timeout=PATIENCE) as client:
-            return client.get(f"{self.url}{path}", headers=headers)
+        return httpx.Client(transport=transport, timeout=PATIENCE)
 
     def addresses(self) -> list[str]:
         """The addresses in the access log of the node."""
@@ -150,6 +154,15 @@ def test_a_client_certificate_is_one_gate_and_the_credential_the_other(front: Fr
     outsider = Authority.found(tmp_path / "outsider").issue("outsider")
     assert front.ask("/taxii2/borealia/", certificate=outsider, **known).status_code == 400
     wait_until(lambda: len(front.addresses()) == 2)  # what nginx refused never came to the node
+
+
+def test_an_envelope_as_long_as_the_node_says_that_it_takes_comes_to_the_node(front: Front) -> None:
+    headers = {**basic("borealia", front.password), "Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
+    url = f"{front.url}/taxii2/borealia/collections/0/objects/"
+    with front.connect(front.partner) as client:
+        answer = client.post(url, headers=headers, content=b" " * MAX_CONTENT_LENGTH)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, MEDIA_TYPE)
+    wait_until(lambda: len(front.addresses()) == 1)
 
 
 def test_the_node_goes_by_the_address_that_nginx_saw(front: Front) -> None:
