@@ -181,6 +181,13 @@ def test_every_test_that_a_document_names_is_there(path: Path) -> None:
     assert {name for name in find_tests(path.read_text(encoding="utf-8")) if not (ROOT / name).is_file()} == set()
 
 
+def test_each_word_of_the_glossary_has_one_meaning_and_is_found_by_its_first_letter() -> None:
+    rows = read("docs/GLOSSARY.md").partition("## Words of the standards")[0].splitlines()
+    words = [row.split("**")[1].lower() for row in rows if row.startswith("| **")]
+    assert len(words) > 100
+    assert words == sorted(set(words))
+
+
 def test_the_rooms_are_those_of_the_tree() -> None:
     (picture,) = [block for block in read_blocks(read("ARCHITECTURE.md"), "") if block.startswith("PURE")]
     named = {line.split()[0] for line in picture.splitlines() if line and line not in {"PURE", "SHELL"}}
