@@ -10,7 +10,7 @@ from importlib import resources
 from comity.errors import ConfigError, CorruptionError
 from comity.store.transaction import Transaction
 
-__all__ = ["migrate"]
+__all__ = ["is_migrated", "migrate"]
 
 
 def migrate(transaction: Transaction) -> int:
@@ -36,6 +36,12 @@ def migrate(transaction: Transaction) -> int:
         elif applied[number] != digest:
             raise CorruptionError(f"migration {number} in the store is not the one this Comity ships; restore a backup")
     return len(shipped)
+
+
+def is_migrated(transaction: Transaction) -> bool:
+    """Whether all migrations are applied: a store that is only inspected is left as its version wrote it."""
+    row = transaction.row("SELECT MAX(number) FROM migration")
+    return row is not None and row[0] == len(_load())
 
 
 def _load() -> list[str]:

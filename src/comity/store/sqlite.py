@@ -23,7 +23,7 @@ import apsw
 
 from comity.errors import ComityError, ConfigError, CorruptionError, NotFoundError, StoreBusy, StoreFull, StoreUncertain
 from comity.store.checkpoints import Checkpoints
-from comity.store.migration import migrate
+from comity.store.migration import is_migrated, migrate
 from comity.store.names import tell_key
 from comity.store.transaction import Row, SqlValue
 from comity.store.turns import Turns
@@ -233,11 +233,23 @@ class SqliteStore:
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
-        """One consistent view; nothing can be written in it."""
+        """One consistent view; nothing can be written in it.
+
+        Raises:
+            ConfigError: the store is only inspected, and has not yet all that this version of the program reads.
+        """
         with _translated(None):
             self._begin("BEGIN")
+            transaction = SqliteTransaction(self._connection)
             try:
-                yield SqliteTransaction(self._connection)
+                yield transaction
+            except apsw.SQLError as error:
+                if is_migrated(transaction):
+                    raise
+                raise ConfigError(
+                    f"the store was written by an earlier version of Comity, and this one reads more ({error}): start"
+                    " the node once with this version, or read the store with the one that wrote it"
+                ) from error
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")

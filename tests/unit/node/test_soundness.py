@@ -4,12 +4,14 @@
 import re
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
 from comity.agreement.events import EventKind
-from comity.errors import StoreBusy
+from comity.errors import ConfigError, StoreBusy
 from comity.ids import Instant
 from comity.node import retention, soundness
 from comity.node.soundness import Check, Examination, Grade, examine_folder
@@ -267,6 +269,16 @@ def test_a_file_that_is_no_database_is_one_finding(copy: Path) -> None:
 def test_a_log_cut_short_and_a_missing_head_are_found(copy: Path) -> None:
     (copy / "head").unlink()
     assert [check for check, _ in broken(copy)] == [Check.LOG]
+
+
+def test_a_store_of_an_earlier_version_is_not_called_broken(copy: Path) -> None:
+    with closing(sqlite3.connect(copy / "store.db")) as store:
+        store.execute("DROP TABLE clashed")
+    with pytest.raises(apsw.SQLError):
+        examine_folder(copy)
+    alter(copy, "DELETE FROM migration WHERE number = (SELECT MAX(number) FROM migration)")
+    with pytest.raises(ConfigError, match=r"written by an earlier version of Comity.*no such table: clashed"):
+        examine_folder(copy)
 
 
 def test_keys_that_others_can_read_or_that_are_gone(copy: Path) -> None:
