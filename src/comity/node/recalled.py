@@ -214,12 +214,15 @@ def _judge(
         if result.outcome is Outcome.STOPPED:
             stopped.setdefault(about.id, {})[place] = about.digest
     spared = recalls.read_spared(transaction, letter.digest)
+    before = _read_spared_before(transaction, letter) if spared else {}
     for name, places in stopped.items():
         given = _list_given(transaction, letter, name) if body.change is Change.CORRECT else {}
         newest = max((at for at, came in given.values() if came), default=None)
         for place in spared & places.keys():
-            at, _ = given.get(places.pop(place), (None, False))
-            yield place, _judge_spared(transaction, demand, at, newest, now=now), None
+            digest = places.pop(place)
+            at, _ = given.get(digest, (None, False))
+            ended = before[name, digest]
+            yield place, _judge_spared(transaction, demand, at, newest, ended=ended, now=now), None
         judged = judge_all_stopped(transaction, name, [*places.values()], demand, newest=newest, now=now)
         for place, (result, version) in zip(places, judged, strict=True):
             yield place, result, version
@@ -235,10 +238,26 @@ def _list_given(transaction: Transaction, letter: Letter, name: ObjectId) -> dic
     return given | {digest: (at, True) for (_, digest), at in clashed.items()}
 
 
+def _read_spared_before(transaction: Transaction, letter: Letter) -> dict[tuple[ObjectId, Digest], bool]:
+    ids = {about.id for about in letter.about}
+    return recalls.read_spared_before(transaction, ids, giver=letter.sender, agreement=letter.agreement)
+
+
 def _judge_spared(
-    transaction: Transaction, demand: Demand, at: Instant | None, newest: Instant | None, *, now: Instant
+    transaction: Transaction,
+    demand: Demand,
+    at: Instant | None,
+    newest: Instant | None,
+    *,
+    ended: bool,
+    now: Instant,
 ) -> Result:
-    """What the sender hears of a version of the time `at`: what would become of it if it alone had given it."""
+    """What the sender hears of a version of the time `at`: what would become of it if it alone had given it.
+
+    `ended`: it has heard before that nothing of it is held any more.
+    """
+    if ended:
+        return Result(outcome=Outcome.DELETED)
     if demand.change is Change.CORRECT and at is not None and newest is not None and newest > at:
         return Result(outcome=Outcome.REPLACED)
     return Result(outcome=Outcome.STOPPED if may_wait(transaction, demand, now=now) else Outcome.DELETED)
@@ -262,6 +281,8 @@ def _match(act: Act, letter: Letter, body: Recall, texts: set[Digest]) -> _Match
     kept = {(name, (held.get((name, digest)) or gone[name, digest]).version_at) for name, digest in given}
     first = recalls.read_clashed(act.transaction, ids, giver=letter.sender, terms=texts)
     clashed = {place for place, at in first.items() if (place[0], at) not in kept}
+    # What was spared before is spared again, though that it had come from there is struck out by now.
+    clashed |= _read_spared_before(act.transaction, letter).keys()
     recalled = recalls.read_recalled(act.transaction, ids)
     matched = _Matched()
     for number, about in enumerate(letter.about):

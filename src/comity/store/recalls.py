@@ -34,6 +34,7 @@ __all__ = [
     "read_released",
     "read_results",
     "read_spared",
+    "read_spared_before",
     "settle_results",
     "was_ever_released",
 ]
@@ -167,6 +168,25 @@ def read_spared(transaction: Transaction, letter: Digest) -> frozenset[int]:
     """The places of the versions about which nothing is done, whatever the letter's sender hears."""
     rows = transaction.rows("SELECT place FROM recall_result WHERE letter = ? AND spared", (letter,))
     return frozenset(int(place) for (place,) in rows)
+
+
+def read_spared_before(
+    transaction: Transaction, ids: Collection[ObjectId], *, giver: PartyId, agreement: AgreementId
+) -> dict[tuple[ObjectId, Digest], bool]:
+    """What of `ids` was spared when `giver` recalled it under the agreement, by its bytes.
+
+    True where `giver` has heard of it that nothing is held any more.
+    """
+    if transaction.row("SELECT 1 FROM recall_result WHERE spared LIMIT 1") is None:
+        return {}
+    rows = transaction.rows(
+        "SELECT x.id, x.digest, MAX(r.settled_at IS NOT NULL) FROM json_each(?) i"
+        " CROSS JOIN letter_object x ON x.id = i.value"
+        " CROSS JOIN letter l ON l.position = x.letter AND l.party = ? AND l.agreement = ? AND l.sent = 0"
+        " CROSS JOIN recall_result r ON r.letter = l.digest AND r.place = x.place AND r.spared GROUP BY x.id, x.digest",
+        (json.dumps(sorted(ids)), giver, agreement),
+    )
+    return {(ObjectId(name), Digest(digest)): bool(settled) for name, digest, settled in rows}
 
 
 def find_undecided(transaction: Transaction) -> frozenset[Digest]:

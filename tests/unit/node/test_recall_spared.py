@@ -21,7 +21,7 @@ from comity.node.receive import Received, receive_page
 from comity.node.work import list_work
 from comity.operations.recalls import describe_told
 from comity.store import recalls
-from tests.chains import introduce, pull_all, sign_onward
+from tests.chains import deliver_to, introduce, pull_all, sign_onward
 from tests.unit.node.test_recall import RETENTION, X, forge, is_held, received, sent, withdraw
 from tests.worlds import World, make_object
 
@@ -51,6 +51,19 @@ def hear(world: World, since: int) -> list[tuple[int, str, tuple[tuple[str, str 
         for answer in told.answers
         if isinstance(answer.letter.body, RecallAcknowledgement)
     ]
+
+
+def recall_again(world: World, agreement: str) -> list[object]:
+    """What borealia tells aurelia of a second recall of the same version, at once and after the date of the first."""
+    about = received(world, B)[-1].stored.letter.about
+    forge(world, Recall(change=Change.WITHDRAW, reason="again"), sender=A, to=B, agreement=agreement, about=about)
+    said = list[object]()
+    for _ in range(2):
+        newest = received(world, B)[0]
+        said.append((newest.stored.progress, [result.outcome.value for result in newest.results]))
+        world.tick(DECISION_TIME + 1)
+        settle_due(world.nodes[B])
+    return said
 
 
 def decides(world: World) -> list[str | None]:
@@ -85,8 +98,14 @@ def hold(world: World, held: str) -> None:
     world.tick()
 
 
-def tell_story(world: World, held: str, *, extra: str, change: Change) -> list[object]:
-    sign_onward(world, A, B, listed=[], extra=extra)
+def exchange(world: World) -> None:
+    """What waits is delivered; what answers a letter that was forged is not taken."""
+    for name in (A, B):
+        deliver_to(world, name)
+
+
+def tell_story(world: World, held: str, *, extra: str, change: Change, early: bool) -> list[object]:
+    agreement = sign_onward(world, A, B, listed=[], extra=extra)
     sign_onward(world, C, B, listed=[], extra=extra)
     hold(world, held)
     world.add(A, make_object("x"))
@@ -96,28 +115,31 @@ def tell_story(world: World, held: str, *, extra: str, change: Change) -> list[o
         world.add(A, make_object("x", day=2))
     since = world.now
     withdraw(world, change=change)
-    world.deliver()
+    exchange(world)
     heard: list[object] = [hear(world, since)]
     if change is Change.CORRECT:
         pull_all(world, A, B)
         settle_due(world.nodes[B])
-        world.deliver()
+        exchange(world)
         heard.append(hear(world, since))
+    again = recall_again(world, agreement) if early else []
     world.tick(DECISION_TIME + 1)
     settle_due(world.nodes[B])
-    world.deliver()
+    exchange(world)
     heard.append(hear(world, since))
+    again += recall_again(world, agreement)
     if held not in {"nobody else", "another"}:
         assert is_held(world, B)
     for name in (A, B, C):
         assert audit_folder(world.folder / name, now=world.now).found == 0
-    return heard
+    return [*heard, again]
 
 
+@pytest.mark.parametrize("early", [False, True], ids=["once", "again at once"])
 @pytest.mark.parametrize("change", Change)
 @pytest.mark.parametrize("extra", ["", RETENTION], ids=["no review", "a review"])
-def test_the_giver_hears_the_same(worlds: dict[str, World], extra: str, change: Change) -> None:
-    heard = {held: tell_story(world, held, extra=extra, change=change) for held, world in worlds.items()}
+def test_the_giver_hears_the_same(worlds: dict[str, World], extra: str, change: Change, early: bool) -> None:
+    heard = {held: tell_story(world, held, extra=extra, change=change, early=early) for held, world in worlds.items()}
     assert heard["nobody else"][-1]
     assert {held: said for held, said in heard.items() if said != heard["nobody else"]} == {}
 

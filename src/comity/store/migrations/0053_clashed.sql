@@ -14,4 +14,5 @@ CREATE TABLE clashed (
 -- 1: nothing is done about it, since what is held is not what its sender gave; only what its sender hears follows from
 -- the letter.
 ALTER TABLE recall_result ADD COLUMN spared INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX recall_spared ON recall_result (letter) WHERE spared;
 CREATE INDEX recall_undecided ON recall_result (letter) WHERE settled_at IS NULL AND spared = 0;
