@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from comity.console.door import find_door, let_out, require_console, require_fresh
 from comity.console.pages import make_page, read_form, read_text, show
-from comity.console.programs import EXPLAINED, list_own_programs
+from comity.console.programs import EXPLAINED, list_offered, list_own_programs
 from comity.console.sign_in import answer_script
 from comity.console.visit import find_visit, telling
 from comity.ids import format_instant
@@ -65,7 +65,8 @@ async def show_own(request: Request) -> Response:
         },
     }
     has_passkeys = find_console(request.app.state.url) is not None
-    return show(request, "me.html", result, has_passkeys=has_passkeys, explained=EXPLAINED)
+    offered = list_offered(visit)
+    return show(request, "me.html", result, has_passkeys=has_passkeys, explained=EXPLAINED, offered=offered)
 
 
 async def end_session(request: Request) -> Response:

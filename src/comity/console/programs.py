@@ -17,14 +17,14 @@ from starlette.routing import Route, compile_path
 
 from comity.console.door import find_door, require_fresh
 from comity.console.pages import read_form, read_text, show
-from comity.console.visit import find_visit, telling
+from comity.console.visit import Visit, find_visit, telling
 from comity.node import programs
 from comity.node.programs import TOKEN_BEGINS, USES, StoredProgram
 from comity.operations.people import describe_program
 from comity.operations.reply import Json
 from comity.taxii.wire import is_taxii, read_secret
 
-__all__ = ["EXPLAINED", "READS", "ROUTES", "is_let_to", "list_own_programs", "read_token"]
+__all__ = ["EXPLAINED", "READS", "ROUTES", "is_let_to", "list_offered", "list_own_programs", "read_token"]
 
 EXPLAINED: Final[Mapping[str, str]] = {
     "articles": "read articles, their texts and what was read in them",
@@ -50,6 +50,15 @@ READS: Final[Mapping[str, tuple[str, ...]]] = {
     "work": ("/work",),
 }
 """The pages whose twins a program reads by each word: no page is there for programs that is not named here."""
+
+_OPERATIONS: Final[Mapping[str, str]] = {
+    "articles": "article.list",
+    "log": "log.list",
+    "node": "status",
+    "take-in": "object.add",
+    "work": "work",
+}
+"""What whoever is let do something by each word asks; by the others objects are read."""
 
 _FORMS: Final[Mapping[str, tuple[re.Pattern[str], ...]]] = {
     word: tuple(compile_path(f"{page}.json")[0] for page in pages) for word, pages in READS.items()
@@ -85,6 +94,11 @@ def is_let_to(program: StoredProgram, method: str, path: str) -> bool:
     if is_taxii(path):
         return not USES.keys().isdisjoint(program.may)
     return any(form.fullmatch(path) for word in program.may for form in _FORMS.get(word, ()))
+
+
+def list_offered(visit: Visit) -> Mapping[str, str]:
+    """The words of EXPLAINED by which a program of who visits could ask anything: it sees what that person does."""
+    return {word: said for word, said in EXPLAINED.items() if visit.may(_OPERATIONS.get(word, "object.list"))}
 
 
 def list_own_programs(request: Request) -> list[Json]:

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple, Self
 
 from comity.canonical import Json
 from comity.classification.safeguards import MINOR, find_sensitive, is_sensitive_name
+from comity.counting import say_count
 from comity.errors import MalformedError, MalformedFile, MalformedObject
 from comity.ids import ObjectId, parse_instant
 from comity.intake.making import Maker, format_object
@@ -211,7 +212,8 @@ def _read_header(rows: Iterator[tuple[str, list[str] | str]], mapping: TableMapp
 
 def _name_cells(columns: Sequence[str], row: Sequence[str]) -> dict[str, str]:
     if len(row) != len(columns):
-        raise MalformedObject(f"{len(row)} cells where the first row has {len(columns)}; make them as many")
+        cells = say_count(len(row), "cell")
+        raise MalformedObject(f"{cells} where the first row has {len(columns)}; make them as many")
     return dict(zip(columns, row, strict=True))
 
 

@@ -16,7 +16,7 @@ from comity.agreement.people import Person, Role
 from comity.canonical import Json
 from comity.console.app import SCREENS
 from comity.console.jobs import Jobs
-from comity.console.programs import EXPLAINED, READS, is_let_to
+from comity.console.programs import EXPLAINED, READS, is_let_to, list_offered
 from comity.console.visit import Failed, Visit
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Digest, Instant, PersonId
@@ -489,6 +489,17 @@ def test_a_person_makes_a_program_sees_its_token_once_and_ends_it(guest: Guest, 
     answer = guest.browser.post("/me/programs/end", "/me", program=program)
     assert answer.headers["location"] == "/me?said=ended"
     assert ask(desk, token, "/objects.json").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("role", "missing"),
+    [(Role.ANALYST, {"log", "node"}), (Role.OPERATOR, EVERYTHING - {"node", "work"})],
+)
+def test_only_what_its_person_sees_is_offered(desk: Desk, role: Role, missing: set[str]) -> None:
+    assert (
+        EVERYTHING - list_offered(Visit(person=make_person(ANALYST, role), token="t", ask_as=desk.ask)).keys()
+        == missing
+    )
 
 
 def test_who_finds_a_screen_unlocked_makes_no_program(guest: Guest, desk: Desk, world: World) -> None:

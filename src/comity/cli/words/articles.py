@@ -35,7 +35,9 @@ def describe_added(result: dict[str, Any]) -> str:
         lines.append(f"{printable(item['file'])} is article {item['number']}: {_count(item)}")
         lines.append(f"  {_describe_head(item)}")
         if many := (item["read_by"] or {}).get("left_out"):
-            lines.append(f"  {many} organisations that this node knows were not looked for: name them by --known")
+            lines.append(
+                f"  not looked for: {say_count(many, 'organisation')} that this node knows; name them by --known"
+            )
         if item["published"] is None:
             lines.append("  no day of publication was read: say it with `article make --published`")
     lines += [f"{printable(item['file'])} cannot be read: {printable(str(item['message']))}" for item in result["bad"]]
