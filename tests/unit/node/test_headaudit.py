@@ -18,6 +18,9 @@ from tests.unit.node.test_beside import edit, problems
 from tests.worlds import World, make_object
 
 A, B = PartyId("aurelia"), PartyId("borealia")
+SOME = "substr(CAST(checkpoint AS TEXT), -20, 4)"
+"""Four characters of the signature, which is another each time, and OTHERS in their place."""
+OTHERS = f"CASE WHEN {SOME} = 'AAAA' THEN 'BBBB' ELSE 'AAAA' END"
 
 
 @pytest.fixture
@@ -48,10 +51,7 @@ def test_what_was_seen_and_cosigned_has_no_findings(world: World) -> None:
         ("UPDATE witnessed_head SET size = size - 1", "that was cosigned was altered: it is filed under"),
         ("UPDATE witnessed_head SET origin = 'comity/aurelia/9f86d081884c7d65'", "that was cosigned was altered"),
         (
-            # Four characters of the signature, which is random, as others than they are.
-            "UPDATE witnessed_head SET checkpoint = CAST(replace(CAST(checkpoint AS TEXT),"
-            " substr(CAST(checkpoint AS TEXT), -20, 4),"
-            " CASE WHEN substr(CAST(checkpoint AS TEXT), -20, 4) = 'AAAA' THEN 'BBBB' ELSE 'AAAA' END) AS BLOB)",
+            f"UPDATE witnessed_head SET checkpoint = CAST(replace(CAST(checkpoint AS TEXT), {SOME}, {OTHERS}) AS BLOB)",
             "that was cosigned was altered",
         ),
         (
