@@ -148,7 +148,8 @@ def add_article_in_steps(node: Node, data: bytes, name: str, plan: ArticlePlan) 
     if known is not None:
         return known
     form = plan.form or recognise_format(data[:HEAD_BYTES], name, among=_FORMATS)
-    wording, gazetteer = find_wording(node), (yield from list_known_in_steps(node, given=plan.known))
+    gazetteer = yield from list_known_in_steps(node, given=plan.known)
+    wording = find_wording(node)  # with no turn in between: the gazetteer was held against these rules
     read = yield from read_in_turns(data, source, form=form, known=gazetteer.data, own=wording.own)
     yield  # however fast it was read: who asked may be nobody by now (`operations.articles`)
     read_by: dict[str, Json] = {

@@ -46,22 +46,21 @@ class Gazetteer(NamedTuple):
     left_out: int
 
 
-def list_known_in_steps(node: Node, *, given: bytes = b"") -> Steps[Gazetteer]:
-    """`list_known`, and a turn for others while the node's identities are looked through."""
-    yield from learn_bodies(node)
-    return list_known(node, given=given)
-
-
 def list_known(node: Node, *, given: bytes = b"") -> Gazetteer:
     """`given`, which a person gave, and after it what the node knows by itself.
 
     Raises:
         MalformedRequest: `given` or the one in the node's folder is no gazetteer, or the own rules are none.
     """
+    return finish(list_known_in_steps(node, given=given))
+
+
+def list_known_in_steps(node: Node, *, given: bytes = b"") -> Steps[Gazetteer]:
+    """`list_known`, and a turn for others while the node's identities are looked through."""
+    keys = yield from learn_bodies(node)
     rules, unwanted = find_rules(node), find_wording(node).no_known
     known = parse_gazetteer(given, rules=rules).known
     ids, taken = set(known) | unwanted, {name.casefold() for one in known.values() for name in _list_names(one)}
-    keys = finish(learn_bodies(node))
     with node.store.read() as transaction:
         found = [*_list_kept(node, rules), *_list_objects(transaction, node, keys), *_list_listed(transaction)]
         left_out = _count_left_out(transaction, node, keys)
