@@ -167,7 +167,7 @@ def find_dates(
     day = date.fromisoformat(published) if published else None
     values, starts = words or _split(text)
     taken, last = list[Found](), 0
-    for index in [index for index, word in enumerate(values) if word in _BY_WORD or word[0] <= "9"]:
+    for index in [index for index, word in enumerate(values) if word < ":" or word in _BY_WORD]:
         found = _match(text, starts[index], _list_forms(values, index), day) if starts[index] >= last else None
         if found is not None:
             taken.append(found)

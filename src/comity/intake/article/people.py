@@ -29,6 +29,8 @@ _BACK = 8
 _MOST_ALIKE = 32
 """Persons of one surname that a name is held against: an article has two or three."""
 _VOWELS = frozenset("aeiouyjw")
+_CLAUSES = frozenset({"who", *(str(age) for age in range(10, 100))})
+"""Behind a comma and a name: a clause of whom is named, or an age."""
 _ARTICLES = frozenset({"a", "an", "the", "its", "their", "his", "her", "our"})
 
 
@@ -240,7 +242,7 @@ def _read_by_clause(scene: Scene, namer: Namer) -> Iterator[Named]:
     words = scene.words
     values = words.values
     last = len(values) - 1
-    for index in [at for at, value in enumerate(values) if value == "who" or (len(value) == 2 and value.isdigit())]:  # noqa: PLR2004
+    for index in compress(range(len(values)), map(_CLAUSES.__contains__, values)):
         if index == 0 or words.gaps[index - 1] != ", ":
             continue
         if values[index] != "who" and (index == last or words.gaps[index] != ", "):

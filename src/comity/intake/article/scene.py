@@ -6,6 +6,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from comity.intake.article.gazetteer import Gazetteer
@@ -77,8 +78,8 @@ class Scene:
 
     def list_hits(self, *kinds: str) -> list[Hit]:
         """The hits of these kinds, in the order of the text."""
-        found = [hit for kind in kinds for hit in self.hits.get(kind, ())]
-        return sorted(found) if len(kinds) > 1 else found
+        found = [self.hits[kind] for kind in kinds if kind in self.hits]
+        return sorted(chain.from_iterable(found)) if len(found) > 1 else [*found[0]] if found else []
 
     def find_word(self, at: int) -> int:
         """The number of the first word that ends after a place in the text."""
@@ -129,7 +130,9 @@ def _find_sentences(text: str, part: Span) -> list[Span]:
     for match in _END.finditer(text, part.start, part.end):
         if match[0][0] == "." and _is_short(text, match.start()):
             continue
-        if _OPENS.match(text, match.end(), part.end) is None or not _begins(text, match.end(), part.end):
+        opened = _OPENS.match(text, match.end(), part.end)
+        # A capital letter, a digit or a letter that has no capital begins a sentence.
+        if opened is None or text[opened.end() - 1].islower():
             continue
         found.append(Span(start, match.end()))
         start = match.end()
@@ -138,15 +141,6 @@ def _find_sentences(text: str, part: Span) -> list[Span]:
     if start < part.end:
         found.append(Span(start, part.end))
     return found
-
-
-def _begins(text: str, at: int, end: int) -> bool:
-    """Whether what follows begins a sentence: a capital letter, a digit or an opening quotation."""
-    for index in range(at, min(at + 50, end)):
-        char = text[index]
-        if char.isalnum():
-            return char.isupper() or char.isdigit() or not char.islower()
-    return False
 
 
 def _is_short(text: str, stop: int) -> bool:

@@ -27,7 +27,7 @@ __all__ = ["Actor", "Cast", "Statement", "find_statements", "make_cast"]
 SAYS: Final = "says"
 _CLAIMED: Final = "in what is claimed"
 _ASKS: Final = "asks-clarification"
-_QUOTES: Final = '"\u201c\u201d\u00ab\u00bb'
+_QUOTES: Final = frozenset('"\u201c\u201d\u00ab\u00bb')
 _FILLERS: Final = frozenset(
     [
         "has",
@@ -103,7 +103,7 @@ _NOT_SUBJECT: Final = frozenset(
     ]
 )
 _PAPERS: Final = frozenset({"statement", "communique", "letter", "declaration", "release", "note"})
-_QUOTE = re.compile(f"[{_QUOTES}]")
+_QUOTE = re.compile(f"[{''.join(sorted(_QUOTES))}]")
 _CLAIMS: Final = frozenset(
     [
         "report",
@@ -342,19 +342,19 @@ def _find_speaker(sentence: _Sentence, speech: Sequence[Hit]) -> tuple[Actor | N
     """Who speaks by the verbs of saying in a sentence, and whether there is such a verb outside of quotations."""
     spoken = False
     for hit in speech:
-        directly = hit.first > 0 and sentence.gap(hit.first - 1) == " "
-        before = sentence.scene.words.values[hit.first - 1] if directly else ""
+        gap = sentence.gap(hit.first - 1)
+        before = sentence.scene.words.values[hit.first - 1] if gap == " " else ""
         if sentence.is_quoted(hit.start) or before in _PASSIVE or before in _FIRST_PERSON:
             continue
         if before in sentence.scene.rules.negations or before == "it" or not _may_speak(sentence, hit):
             continue
         weak = hit.sense.value == "weak"
         spoken = spoken or not weak
-        if hit.sense.value in {"before", "document"} or any(mark in sentence.gap(hit.first - 1) for mark in _QUOTES):
+        if hit.sense.value in {"before", "document"} or not _QUOTES.isdisjoint(gap):
             actor = _look_right(sentence, hit.last)
         else:
             actor = _look_left(sentence, hit.first) or (
-                _look_right(sentence, hit.last) if "," in sentence.gap(hit.first - 1) and not weak else None
+                _look_right(sentence, hit.last) if "," in gap and not weak else None
             )
         if actor is not None:
             return actor, True

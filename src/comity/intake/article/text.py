@@ -344,6 +344,8 @@ class _Lines(dict[Span, list[Found]]):
 
     def list_inside(self, block: Span) -> list[Span]:
         """The lines of a block with anything in them, without white space around them."""
+        if self.text.find("\n", block.start, block.end) < 0:
+            return [Span(block.start, block.start + len(self.text[block.start : block.end].rstrip()))]
         found = list[Span]()
         for start, end in (line.span() for line in _LINE.finditer(self.text, block.start, block.end)):
             whole = self.text[start:end]

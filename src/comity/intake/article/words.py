@@ -177,33 +177,32 @@ def split_words(text: str) -> Words:
     places = list(accumulate(map(len, parts)))
     starts = places[:-1:2]
     gaps = [gap if gap in _PLAIN else _SPACE.sub(" ", gap) for gap in parts[2::2]]
-    return Words(text, folded, parts[1::2], starts, places[1::2], gaps, [text[start].isupper() for start in starts])
+    capitals = [*map(str.isupper, map(text.__getitem__, starts))]
+    return Words(text, folded, parts[1::2], starts, places[1::2], gaps, capitals)
 
 
 def find_hits(words: Words, lexicon: Lexicon) -> list[Hit]:
     """Every phrase at every word, in the order of the text, the longest first where several begin."""
     hits = list[Hit]()
-    values = words.values
+    values, capitals = words.values, words.capitals
     last = len(values) - 1
     for index in compress(range(len(values)), map(lexicon.__contains__, values)):
-        entry = lexicon[values[index]]
-        if entry.by_second and index < last:
-            for phrase in entry.by_second.get(values[index + 1], ()):
-                _add_hit(hits, words, phrase, (index, _follow(words, phrase, index)))
-        for phrase in entry.stars:
-            _add_hit(hits, words, phrase, (index, _follow(words, phrase, index)))
-        for phrase in entry.alone:
-            _add_hit(hits, words, phrase, (index, index + 1))
+        alone, by_second, stars = lexicon[values[index]]
+        following = by_second.get(values[index + 1], ()) if by_second and index < last else ()
+        for phrase in (*following, *stars) if stars else following:
+            if (end := _follow(words, phrase, index)) and _has_form(words, phrase, index, end):
+                hits.append(_make_hit(words, phrase, index, end))
+        for phrase in alone:
+            if (capitals[index] and phrase.capitals) or _has_form(words, phrase, index, index + 1):
+                hits.append(_make_hit(words, phrase, index, index + 1))
     return hits
 
 
-def _add_hit(hits: list[Hit], words: Words, phrase: Phrase, place: tuple[int, int]) -> None:
-    first, last = place
-    if last and _has_form(words, phrase, first, last):
-        end = words.ends[last - 1]
-        if phrase.tail and words.folded.startswith(phrase.tail, end):
-            end += 1
-        hits.append(Hit(words.starts[first], end, first, last, phrase.sense))
+def _make_hit(words: Words, phrase: Phrase, first: int, last: int) -> Hit:
+    end = words.ends[last - 1]
+    if phrase.tail and words.folded.startswith(phrase.tail, end):
+        end += 1
+    return Hit(words.starts[first], end, first, last, phrase.sense)
 
 
 def choose_longest(hits: Iterable[Hit]) -> list[Hit]:
@@ -225,10 +224,10 @@ def _follow(words: Words, phrase: Phrase, index: int) -> int:
                 return 0
             continue
         at += 1
-        if at >= len(values) or values[at] != word:
+        if at >= len(values) or values[at] != word or words.gaps[at - 1] != gap:
             return 0
         between = words.folded[words.ends[at - 1] : words.starts[at]]
-        if between != gap and (len(between) > _MAX_GAP or "\n\n" in between or _SPACE.sub(" ", between) != gap):
+        if between != gap and (len(between) > _MAX_GAP or "\n\n" in between):
             return 0
     return at + 1
 
