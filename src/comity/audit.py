@@ -30,6 +30,7 @@ from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
 from comity.canonical import parse_signed_json
+from comity.counting import say_count
 from comity.errors import BadSignature, LogMismatch, MalformedError, MalformedJson, UnknownKey
 from comity.ids import AgreementId, Digest, PartyId
 from comity.release.disclosure import EntryType, Leaf, parse_leaf, verify_opening
@@ -472,7 +473,7 @@ def _verify_head(
     note_bytes: bytes, size: int, *, tree: _Tree, before: int, origin: str, log_keys: Sequence[bytes]
 ) -> Checkpoint:
     """The checkpoint over `size` entries; that over the first `before` of them was verified."""
-    named = f"the checkpoint over {size} entries of {tree.name}"
+    named = f"the checkpoint over {say_count(size, 'entry')} of {tree.name}"
     try:
         note = parse_note(note_bytes)
         checkpoint = parse_checkpoint(note.text)

@@ -109,7 +109,7 @@ def bundle(name: str, objects: int, size: int) -> bytes:
 def check_full(done: Ended) -> None:
     """The words of StoreFull: what happened, and what to do."""
     assert (done.code, done.error["code"]) == (1, "store-full")
-    assert "nothing of this act was kept" in done.error["message"]
+    assert "nothing of this step was kept" in done.error["message"]
     assert "Free space on its disk and do it again" in done.error["message"]
 
 
@@ -240,7 +240,7 @@ def test_a_node_that_has_no_room_is_not_made_in_part(disk: Path) -> None:
         if done.code:
             assert done.code == 1
             assert done.error["code"] in {"store-full", "config"}
-            assert str(disk / "new") in done.error["message"] or "nothing of this act was kept" in done.error["message"]
+            assert str(disk / "new") in done.error["message"] or "nothing of this step was kept" in done.error["message"]
             assert {path.name for path in disk.iterdir()} == {"ballast"}
     assert codes[-1] == 1
     filler.unlink()

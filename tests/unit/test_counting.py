@@ -43,3 +43,8 @@ def test_a_number_is_said_with_what_it_counts(number: int, what: str, said: str)
 def test_no_word_for_many_stands_behind_a_number_that_can_be_one(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if COUNTED.search(line) and " == 1" not in line] == []
+
+
+@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.name)
+def test_no_head_of_a_log_is_over_many_entries_whatever_its_size(file: Path) -> None:
+    assert re.findall(r"\bover \{[^}]*\} entries", file.read_text(encoding="utf-8")) == []

@@ -18,6 +18,7 @@ from contextlib import suppress
 
 from comity.canonical import parse_signed_json
 from comity.config import Settings
+from comity.counting import say_count
 from comity.errors import BadSignature, MalformedError, UnknownKey, VerificationError
 from comity.ids import Instant, PartyId, format_instant
 from comity.node.keyaudit import KeyAudit
@@ -160,7 +161,7 @@ class AckAudit:
         tokens = {each.number: each.token for each in logs.list_logs(self._transaction)}
         for each in audited.iterate_cosignatures(self._transaction):
             name = "the house's log" if each.log == log.HOUSE else f"the log {tokens.get(each.log, each.log)}"
-            what = f"{each.witness} cosigned {name} over {each.size} entries"
+            what = f"{each.witness} cosigned {name} over {say_count(each.size, 'entry')}"
             head = log.read_head_at(self._transaction, each.size, each.log)
             size = log.read_size(self._transaction, each.log)
             if each.size > size:

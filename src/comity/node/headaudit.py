@@ -9,6 +9,7 @@ great as the tree of each receipt from it must be kept.
 from collections.abc import Iterator
 from contextlib import suppress
 
+from comity.counting import say_count
 from comity.errors import BadSignature, LogMismatch, MalformedError, UnknownKey, VerificationError
 from comity.node.keyaudit import KeyAudit
 from comity.signing import Role
@@ -33,10 +34,11 @@ class HeadAudit:
             try:
                 self._verify(head)
             except (MalformedError, VerificationError) as error:
-                what = f"the head of {head.origin} over {head.size} entries that was {head.how}"
+                what = f"the head of {head.origin} over {say_count(head.size, 'entry')} that was {head.how}"
                 yield f"{what} was altered: {error.detail}"
         for origin, shown, seen in audited.list_behind(self._transaction):
-            yield f"a receipt shows {shown} entries of {origin}, and the greatest head kept as seen is over {seen}"
+            shows = f"a receipt shows {say_count(shown, 'entry')} of {origin}"
+            yield f"{shows}, and the greatest head kept as seen is over {seen}"
 
     def _verify(self, head: KeptHead) -> None:
         """Nothing, when the head is filed under what its log has signed.

@@ -9,6 +9,7 @@ cut short is in the house's log, which names their heads (`release.logs`).
 import os
 from pathlib import Path
 
+from comity.counting import say_count
 from comity.errors import CorruptionError, MalformedError, RolledBack
 from comity.signing import Signer
 from comity.store import SqliteStore, Transaction, log, logs
@@ -116,6 +117,6 @@ def _compare_kept(path: Path, kept: bytes, checkpoint: Checkpoint, *, size: int,
         )
     if checkpoint.size and held != kept:
         raise RolledBack(
-            f"the checkpoint over {checkpoint.size} entries in {path} is not the one in the store: they are not of one"
-            " history. Restore both from one backup"
+            f"the checkpoint over {say_count(checkpoint.size, 'entry')} in {path} is not the one in the store: they"
+            " are not of one history. Restore both from one backup"
         )

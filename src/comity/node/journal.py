@@ -9,6 +9,7 @@ from pathlib import Path
 from comity.audit import LoggedEntry, Verified, verify_logs
 from comity.canonical import Json, parse_signed_json
 from comity.config import load_settings
+from comity.counting import say_count
 from comity.errors import (
     CorruptionError,
     LogMismatch,
@@ -312,12 +313,14 @@ def _verify_kept_head(store: SqliteStore, note: bytes, kept: Checkpoint, *, hous
         held = None if number is None else log.read_head_at(transaction, kept.size, number)
     if kept.size > size:
         raise LogMismatch(
-            f"the log {kept.origin} was cut short: this node signed a checkpoint over {kept.size} entries, and {size}"
-            " are here",
+            f"the log {kept.origin} was cut short: this node signed a checkpoint over {say_count(kept.size, 'entry')},"
+            f" and {size} are here",
             entry=size,
         )
     if kept.size and held != note:
-        raise LogMismatch(f"the checkpoint kept outside the store is not the one in its log over {kept.size} entries")
+        raise LogMismatch(
+            f"the checkpoint kept outside the store is not the one in its log over {say_count(kept.size, 'entry')}"
+        )
 
 
 def _close(content: bytes) -> bytes:

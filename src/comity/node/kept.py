@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from comity.canonical import sha256_digest
+from comity.counting import say_count
 from comity.errors import CorruptionError, MalformedNote
 from comity.ids import Instant
 from comity.node.node import Node
@@ -176,7 +177,8 @@ def find_unsound(transaction: Transaction, folder: Path) -> Iterator[tuple[str, 
             yield f"{FOLDER}/{name}", what, "let the node have another witness key: comity party rotate witness"
         elif checkpoint.size > (held := sizes.get(checkpoint.origin, 0)):
             what = (
-                f"it has the head of {checkpoint.origin} over {checkpoint.size} entries, and the store one over {held}"
+                f"it has the head of {checkpoint.origin} over {say_count(checkpoint.size, 'entry')}, and the"
+                f" store one over {held}"
             )
             do = "nothing, where a crash left it: the greater one counts. Where the store was put back: comity recover"
             yield f"{FOLDER}/{name}", what, do
@@ -185,7 +187,8 @@ def find_unsound(transaction: Transaction, folder: Path) -> Iterator[tuple[str, 
         kept = path.read_bytes() if path.is_file() else None
         if kept is None or (_is_below(kept, head.size) and kept != head.checkpoint):
             what = (
-                f"it does not have the head of {head.origin} over {head.size} entries, which the store has as cosigned"
+                f"it does not have the head of {head.origin} over {say_count(head.size, 'entry')}, which the"
+                " store has as cosigned"
             )
             do = "let the node have another witness key: comity party rotate witness"
             yield f"{FOLDER}/{path.name}", what, do

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from comity.canonical import SIGNED_LIMITS
+from comity.counting import say_count
 from comity.errors import CorruptionError, LogMismatch, MalformedError, MalformedRequest
 from comity.ids import AgreementId, Digest, Instant, PartyId
 from comity.node.heads import sign_head
@@ -235,8 +236,8 @@ def _verify_end(transaction: Transaction, number: int, end: _Edge) -> None:
         raise CorruptionError(f"the end of the log {name} cannot be read: {error.detail}; {_REPAIR}") from error
     if root != signed:
         raise CorruptionError(
-            f"the log {name} has another root over {end.size} entries than was signed: it was altered in the store, and"
-            f" nothing is signed over that; {_REPAIR}"
+            f"the log {name} has another root over {say_count(end.size, 'entry')} than was signed: it was altered in"
+            f" the store, and nothing is signed over that; {_REPAIR}"
         )
 
 

@@ -191,7 +191,11 @@ def _find_disk(node: Node, *, free: int, stored: int) -> Iterator[Problem]:
 
 def _find_backup(made: Sequence[StoredBackup], *, entries: int, now: Instant) -> Iterator[Problem]:
     if entries and not made:
-        yield Problem(kind="backup", why="no backup was ever made", act="make one, on another disk: comity backup DIR")
+        yield Problem(
+            kind="backup",
+            why="no backup of this node is on record here",
+            act="make one, on another disk: comity backup DIR",
+        )
     elif made and made[0].made_at < now - _BACKUP_AGE:
         yield Problem(
             kind="backup",

@@ -372,8 +372,8 @@ def _translated(path: Path | None) -> Iterator[None]:
         raise
     except (apsw.FullError, apsw.IOError) as error:
         raise StoreFull(
-            f"the store could not be written ({error}); nothing of this act was kept. "
-            "Free space on its disk and do it again"
+            f"the store could not be written ({error}); nothing of this step was kept, and what was kept"
+            " before stands. Free space on its disk and do it again"
         ) from error
     except apsw.ReadOnlyError as error:
         raise ConfigError(

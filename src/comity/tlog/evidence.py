@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from comity.canonical import Json, Limits, canonical_bytes, parse_json
+from comity.counting import say_count
 from comity.errors import BadSignature, MalformedJson, MalformedNote, MalformedRequest, ProofMismatch, UnknownKey
 from comity.ids import Instant, format_instant, parse_instant
 from comity.tlog.cosignature import verify_log_signature
@@ -94,7 +95,9 @@ def verify_fork_evidence(evidence: ForkEvidence, keys: Sequence[VerifierKey]) ->
         raise ProofMismatch(f"the checkpoints over {sizes} stand in the wrong order")
     if first.size == second.size and first.origin == second.origin:
         if first.root == second.root:
-            raise ProofMismatch(f"both checkpoints over {first.size} entries have one root: this shows nothing")
+            raise ProofMismatch(
+                f"both checkpoints over {say_count(first.size, 'entry')} have one root: this shows nothing"
+            )
         return Shown(verdict=Verdict.PROVED, first=first, second=second, true_root=None)
     if _is_consistent(first, second, evidence.proof):
         raise ProofMismatch(f"the checkpoints over {sizes} are of one history, as the proof beside them shows")

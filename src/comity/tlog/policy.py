@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from comity.counting import say_count
 from comity.errors import MalformedNote, MalformedPolicy, ThresholdNotMet, UnknownKey
 from comity.ids import Instant, format_instant
 from comity.tlog.cosignature import verify_cosignature, verify_log_signature
@@ -146,8 +147,8 @@ def verify_quorum(
         others = others or "anybody else who counts"
         late = f"; cosigned at another time than counts: {', '.join(untimely)}" if untimely else ""
         raise ThresholdNotMet(
-            f"the checkpoint over {checkpoint.size} entries is cosigned by {signed}, which is not the quorum"
-            f" {_show(policy.quorum)}; not by {others}{late}"
+            f"the checkpoint over {say_count(checkpoint.size, 'entry')} is cosigned by {signed}, which is not the"
+            f" quorum {_show(policy.quorum)}; not by {others}{late}"
         )
     return Quorum(checkpoint=checkpoint, log=log, timestamps=timestamps)
 

@@ -45,7 +45,7 @@ def _room(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_backup_is_missed_until_it_is_made_and_again_after_a_week(world: World) -> None:
     assert list_kinds(world) == [("backup", None)]
     page = Desk(world.nodes["aurelia"]).visit(OPERATOR).get("/node").text
-    assert page.index("no backup was ever made") < page.index("This node")
+    assert page.index("no backup of this node is on record here") < page.index("This node")
     assert "comity backup" in page
     note_backup(world)
     assert list_kinds(world) == []
