@@ -22,6 +22,8 @@ from tests.intake.annotated import CORPUS, RETRIEVED, Marked, Score, read_all, r
 _RESULT = Path(__file__).resolve().parents[1] / "results" / "articles.md"
 _PARTS = ("first", "second", "third")
 _ROUNDS = 5
+_JOINED = 6
+"""So many are as long as what agencies write."""
 
 
 def main() -> int:
@@ -96,21 +98,24 @@ def _share(value: float | None) -> str:
 
 
 def _format_speed() -> list[str]:
-    """A hundred articles as one reads them, and one long one: seconds of the processor for a megabyte of text."""
+    """A hundred articles of the corpus, a hundred of some of these in one, and a long one: seconds for a megabyte."""
     source = Source(retrieved_at=RETRIEVED)
     files = [path for path in sorted((CORPUS / "first").glob("*.txt")) if ".pdf" not in path.name]
-    some = [files[number % len(files)].read_bytes() for number in range(100)]
-    seconds, size = _measure(some, source), sum(map(len, some))
-    long = b"\n\n".join(path.read_bytes() for path in files)
-    long *= 1_000_000 // len(long)
-    long_seconds = _measure([long], source)
-    each, whole = seconds / size * 1e6, long_seconds / len(long) * 1e6
-    return [
-        "",
-        f"Speed, plain text, best of {_ROUNDS}, one core, by the processor: 100 articles of {size / 1e6:.2f} MB",
-        f"in all in {seconds:.2f} s, which is **{each:.2f} s for a megabyte**; one article of {len(long) / 1e6:.2f} MB",
-        f"in {long_seconds:.2f} s ({whole:.2f} s for a megabyte).",
+    texts = [path.read_bytes() for path in files]
+    joined = [b"\n\n".join((texts * 2)[at : at + _JOINED]) for at in range(len(texts))]
+    long = b"\n\n".join(texts)
+    measured = [
+        ("100 articles of the corpus", [texts[number % len(texts)] for number in range(100)]),
+        (f"100 articles, {_JOINED} of these in each", [joined[number % len(joined)] for number in range(100)]),
+        ("one article", [long * (1_000_000 // len(long))]),
     ]
+    lines = ["", f"Speed, plain text, best of {_ROUNDS}, one core, by the processor:", ""]
+    lines += ["| read | MB in all | kB each | s | s for a megabyte |", "| --- | ---: | ---: | ---: | ---: |"]
+    for what, articles in measured:
+        seconds, size = _measure(articles, source), sum(map(len, articles))
+        each = size / len(articles) / 1e3
+        lines.append(f"| {what} | {size / 1e6:.2f} | {each:.1f} | {seconds:.2f} | **{seconds / size * 1e6:.2f}** |")
+    return lines
 
 
 def _measure(articles: list[bytes], source: Source) -> float:
