@@ -9,6 +9,7 @@ programs do, with the exit codes.
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from comity.operations.reply import Exit, Json, describe_bug
 
 __all__ = ["main", "run"]
 
+_INTERRUPTED = "interrupted; what was kept before stands"
 _COMMANDS = {
     "init": "nodes:init",
     "serve": "nodes:serve",
@@ -125,6 +127,9 @@ def _comity(
 def main() -> NoReturn:
     """Run the command that was typed and leave with its exit code."""
     _open_streams()
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        # As by ctrl-C: what is under way is undone, and what was started for it ends too. `serve` has its own.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
@@ -157,7 +162,7 @@ def run(arguments: Sequence[str]) -> int:
         session.show_error({"code": "failed", "message": error.format_message(), "facts": {}})
         return Exit.FAILED
     except (click.Abort, KeyboardInterrupt):
-        session.show_error({"code": "interrupted", "message": "interrupted", "facts": {}})
+        session.show_error({"code": "interrupted", "message": _INTERRUPTED, "facts": {}})
         return Exit.INTERRUPTED
     except ComityError as error:
         return session.fail(error)
