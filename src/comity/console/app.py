@@ -238,6 +238,9 @@ class ConsoleApp:
         program, person = found
         if not programs.is_let_to(program, request.method, path):
             return usable.refuse(404) if taxii else _tell_nothing_there()
+        # Over TAXII the query is the standard's, and read where that is.
+        if not taxii and (unread := programs.find_unread(program, path, request.query_params)) is not None:
+            return show_failure(request, fail_with(MalformedRequest(unread, where="query")))
         request.scope["comity.visit"] = Visit(
             person=person, token=token, ask_as=self._ask_for_program(token), program=program.id
         )

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, compile_path
@@ -24,7 +25,16 @@ from comity.operations.people import describe_program
 from comity.operations.reply import Json
 from comity.taxii.wire import is_taxii, read_secret
 
-__all__ = ["EXPLAINED", "READS", "ROUTES", "is_let_to", "list_offered", "list_own_programs", "read_token"]
+__all__ = [
+    "EXPLAINED",
+    "READS",
+    "ROUTES",
+    "find_unread",
+    "is_let_to",
+    "list_offered",
+    "list_own_programs",
+    "read_token",
+]
 
 EXPLAINED: Final[Mapping[str, str]] = {
     "articles": "read articles, their texts and what was read in them",
@@ -41,15 +51,25 @@ EXPLAINED: Final[Mapping[str, str]] = {
 }
 """What each word of PERMITS lets a program do, as a person reads it."""
 
-READS: Final[Mapping[str, tuple[str, ...]]] = {
-    "articles": ("/articles", "/articles/rules", "/articles/{id}", "/articles/{id}/text"),
-    "log": ("/log", "/log/figures", "/log/relationships", "/log/{position:int}"),
-    "node": ("/node",),
-    "objects": ("/objects", "/objects/{id}"),
-    "take-in": ("/jobs/{number}",),
-    "work": ("/work",),
+READS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "articles": {
+        "/articles": (),
+        "/articles/rules": ("section",),
+        "/articles/{id}": ("state", "kind", "from"),
+        "/articles/{id}/text": ("from",),
+    },
+    "log": {
+        "/log": ("q", "before"),
+        "/log/figures": (),
+        "/log/relationships": ("from",),
+        "/log/{position:int}": ("from",),
+    },
+    "node": {"/node": ()},
+    "objects": {"/objects": ("type", "originator", "tlp", "subject", "id", "before"), "/objects/{id}": ()},
+    "take-in": {"/jobs/{number}": ()},
+    "work": {"/work": ("only", "page")},
 }
-"""The pages whose twins a program reads by each word: no page is there for programs that is not named here."""
+"""The pages whose twins a program reads by each word, each with what its query may name: no other page is there."""
 
 _OPERATIONS: Final[Mapping[str, str]] = {
     "articles": "article.list",
@@ -60,8 +80,8 @@ _OPERATIONS: Final[Mapping[str, str]] = {
 }
 """What whoever is let do something by each word asks; by the others objects are read."""
 
-_FORMS: Final[Mapping[str, tuple[re.Pattern[str], ...]]] = {
-    word: tuple(compile_path(f"{page}.json")[0] for page in pages) for word, pages in READS.items()
+_FORMS: Final[Mapping[str, Mapping[re.Pattern[str], tuple[str, ...]]]] = {
+    word: {compile_path(f"{page}.json")[0]: names for page, names in pages.items()} for word, pages in READS.items()
 }
 
 _SENDS: Final = frozenset({"/intake.json", "/articles.json"})
@@ -69,6 +89,7 @@ _SENDS: Final = frozenset({"/intake.json", "/articles.json"})
 
 _SCHEME = "bearer"
 _MOST_DIGITS = 3
+_MOST_SHOWN = 60
 
 
 def read_token(request: Request) -> str | None:
@@ -94,6 +115,23 @@ def is_let_to(program: StoredProgram, method: str, path: str) -> bool:
     if is_taxii(path):
         return not USES.keys().isdisjoint(program.may)
     return any(form.fullmatch(path) for word in program.may for form in _FORMS.get(word, ()))
+
+
+def find_unread(program: StoredProgram, path: str, query: QueryParams) -> str | None:
+    """Why nobody would read all that the query of a program says: another name, or one twice; None: all is read.
+
+    A filter that was mistyped would let more through, and a marking that is no field of the form would be missing.
+    """
+    pages = [page for word in program.may for page in _FORMS.get(word, {}).items()]
+    known = next((names for form, names in pages if form.fullmatch(path)), ()) if path not in _SENDS else ()
+    for name in query:
+        shown = repr(name[:_MOST_SHOWN])
+        if name not in known:
+            there = f"; it may have {', '.join(known)}" if known else ", which has none"
+            return f"there is no {shown} in the query of this address{there}"
+        if len(query.getlist(name)) > 1:
+            return f"{shown} is in the query more than once; say it once"
+    return None
 
 
 def list_offered(visit: Visit) -> Mapping[str, str]:

@@ -134,6 +134,40 @@ def test_every_page_is_there_for_programs_by_one_word_or_by_none() -> None:
     assert not is_let_to(replace(program, may=frozenset({"sign"})), "GET", "/log.json")
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/objects.json?tpl=red", "no 'tpl' in the query of this address; it may have type, originator, tlp, subject"),
+        ("/objects.json?tlp=red&tlp=green", "'tlp' is in the query more than once"),
+        ("/articles.json?last=3", "no 'last' in the query of this address, which has none"),
+        ("/articles/rules.json?state=open", "it may have section"),
+        ("/work.json?only=ends&pages=2", "no 'pages'"),
+        (f"/objects.json?{'x' * 5_000}=1", f"no '{'x' * 60}' in the query"),
+    ],
+)
+def test_what_nobody_would_read_of_a_query_is_refused_and_named(desk: Desk, path: str, words: str) -> None:
+    told = ask(desk, make(desk, "objects", "articles", "work").token, path)
+    assert told.status_code == 400
+    error = told.json()["error"]
+    assert (error["code"], error["where"]) == ("malformed-request", "query")
+    assert words in error["message"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/objects.json?type=report&tlp=red&id=report--1&before=", "/articles/rules.json?section=", "/work.json?only="],
+)
+def test_what_a_query_may_name_is_read(desk: Desk, path: str) -> None:
+    assert ask(desk, make(desk, "objects", "articles", "work").token, path).status_code == 200
+
+
+def test_a_marking_in_the_query_of_what_is_sent_is_refused(desk: Desk) -> None:
+    token = make(desk, "take-in").token
+    sent = ask(desk, token, "/intake.json?tlp=red", "POST", files={"file": ("feed.json", bundle(make_object("one")))})
+    assert (sent.status_code, sent.json()["error"]["where"]) == (400, "query")
+    assert desk.asked == []
+
+
 @pytest.mark.parametrize("path", ["/me.json", "/people.json", "/approvals.json", "/agreements.json", "/audit.json"])
 def test_a_program_with_all_words_reads_nothing_of_the_door_and_of_agreements(desk: Desk, path: str) -> None:
     assert ask(desk, make(desk, *PERMITS).token, path).status_code == 404
