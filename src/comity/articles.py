@@ -46,8 +46,8 @@ from comity.intake.article.own import OwnRules, format_tables, parse_own_rules
 from comity.intake.article.pdf import MAX_PDF_BYTES, parse_pdf
 from comity.intake.article.reading import read_article
 from comity.intake.article.rules import Rules, Tables, compile_rules, join_tables, parse_tables
-from comity.intake.article.text import MAX_CHARACTERS, Article, Source, Span, parse_plain
-from comity.intake.formats import Format
+from comity.intake.article.text import MAX_CHARACTERS, Article, Source, Span, find_codec, parse_plain
+from comity.intake.formats import HEAD_BYTES, Format, recognise_format
 
 __all__ = [
     "ReadArticle",
@@ -57,6 +57,7 @@ __all__ = [
     "read_own_rules",
     "read_rules",
     "read_tables",
+    "recognise_article",
     "write_own_rules",
 ]
 
@@ -132,10 +133,21 @@ def _compile(own: bytes, language: str) -> Rules:
     return compile_rules([read_own_rules(own).tables], language=language)
 
 
+def recognise_article(data: bytes, name: str, *, encoding: str | None) -> Format:
+    """The format of an article, by how it begins and what it is called; `encoding` is what its text is said to be in.
+
+    Raises:
+        MalformedFile: it could be in several, or in none.
+    """
+    # An encoding that is not known here its reader refuses, in its own words.
+    codec = find_codec(encoding or "utf-8") or "latin-1"
+    return recognise_format(data[:HEAD_BYTES], name, among=tuple(_PARSERS), encoding=codec)
+
+
 def read_in_turns(
     data: bytes, source: Source, *, form: Format, known: bytes = b"", own: bytes = b"", turn: float = _TURN
 ) -> Generator[None, None, ReadArticle]:
-    """The article that the bytes are, in one of the formats `TEXT`, `HTML` and `PDF` (`formats.recognise_format`).
+    """The article that the bytes are, in one of the formats `TEXT`, `HTML` and `PDF` (`recognise_article`).
 
     `known` is a gazetteer of organisations (`intake.article.gazetteer`), `own` are own rules (`intake.article.own`),
     both as TOML. Others get a turn where it yields.

@@ -97,20 +97,23 @@ def parse_format(word: str) -> Format:
         ) from None
 
 
-def recognise_format(data_head: bytes, name: str, *, among: Collection[Format] = tuple(Format)) -> Format:
+def recognise_format(
+    data_head: bytes, name: str, *, among: Collection[Format] = tuple(Format), encoding: str = "utf-8"
+) -> Format:
     """The one format that a file can be in, by its first `HEAD_BYTES` and, where these leave a doubt, its name.
 
-    `among` are those that are possible by what else is known: who gives a mapping has a table.
+    `among` are those that are possible by what else is known: who gives a mapping has a table. `encoding` is that of
+    its text, where it is one.
 
     Raises:
         MalformedFile: it could be in several formats, or in none; `where` is "--format", which settles it.
     """
-    candidates = _find_candidates(data_head[:HEAD_BYTES])
+    candidates = _find_candidates(data_head[:HEAD_BYTES], encoding)
     found = [one for one in Format if one in among and one in candidates]
     shown = name[-_SHOWN:]
     if not found:
         known = ", ".join(one.value for one in Format if one in among)
-        so = _describe_head(data_head)
+        so = _describe_head(data_head, encoding)
         raise MalformedFile(
             f"{shown!r} {so} in no format that is known here, by how it begins; known are"
             f" {known}: if it is in one of them all the same, say --format",
@@ -119,23 +122,28 @@ def recognise_format(data_head: bytes, name: str, *, among: Collection[Format] =
     if len(found) > 1:
         said = _ENDINGS.get(name.rpartition(".")[2].lower()) if "." in name else None
         if said not in found:
+            ends = next((f", or name it so that it ends in .{one.value}" for one in found if one.value in _ENDINGS), "")
             raise MalformedFile(
                 f"{shown!r} could be {' or '.join(one.value for one in found)}, by how it begins and what it is called;"
-                f" say which by --format {found[0].value}, or name it so that it ends in .{found[0].value}",
+                f" say which by --format {found[0].value}{ends}",
                 where="--format",
             )
         return said
     return found[0]
 
 
-def _describe_head(head: bytes) -> str:
+def _describe_head(head: bytes, encoding: str) -> str:
     """What a file that begins so is, besides in no known format."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "is written in UTF-16 (save it as UTF-8), and so"
-    return "is" if head.removeprefix(_BOM).strip() else "is empty, and so"
+    if not head.removeprefix(_BOM).strip():
+        return "is empty, and so"
+    if b"\0" not in head and _decode(head[:HEAD_BYTES], encoding) is None:
+        return f"is not written in {encoding} (save it so, or say what it is written in, as `encoding`), and so"
+    return "is"
 
 
-def _find_candidates(head: bytes) -> frozenset[Format]:
+def _find_candidates(head: bytes, encoding: str) -> frozenset[Format]:
     """Every format that a file which begins so could be in."""
     if b"%PDF-" in head[:_PDF_WITHIN]:
         return frozenset({Format.PDF})
@@ -144,7 +152,7 @@ def _find_candidates(head: bytes) -> frozenset[Format]:
         return _find_json(bare)
     if bare.startswith(b"<"):
         return _find_markup(bare)
-    return _find_text(head)
+    return _find_text(head, encoding)
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------------
@@ -228,9 +236,9 @@ def _find_markup(head: bytes) -> frozenset[Format]:
     return frozenset({Format.UN_LIST}) if root is not None and root[1] == b"CONSOLIDATED_LIST" else frozenset()
 
 
-def _find_text(head: bytes) -> frozenset[Format]:
+def _find_text(head: bytes, encoding: str) -> frozenset[Format]:
     """Any text can be an article; a table is one in which most lines have as many separators."""
-    text = _decode(head)
+    text = _decode(head, encoding)
     if text is None or not text.strip():
         return frozenset()
     found = {Format.TEXT}
@@ -244,16 +252,16 @@ def _find_text(head: bytes) -> frozenset[Format]:
     return frozenset(found)
 
 
-def _decode(head: bytes) -> str | None:
+def _decode(head: bytes, encoding: str) -> str | None:
     """The text that the file begins with, or None; bytes that are cut off in a character lose that one."""
-    if b"\0" in head:
-        return None
     for missing in range(4):
         try:
-            return head[: len(head) - missing].removeprefix(_BOM).decode("utf-8")
+            text = head[: len(head) - missing].removeprefix(_BOM).decode(encoding)
         except UnicodeDecodeError:
             if len(head) < HEAD_BYTES:
                 return None
+        else:
+            return None if "\0" in text else text
     return None
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 from comity.agreement.people import Approval
 from comity.agreement.recognition import Refusal
 from comity.agreement.work import WorkItem, WorkKind
-from comity.articles import ReadArticle, read_in_turns
+from comity.articles import ReadArticle, read_in_turns, recognise_article
 from comity.canonical import Json, sha256_digest
 from comity.errors import ConflictError, MalformedRequest, NotFoundError
 from comity.ids import Digest, Instant, PersonId
@@ -35,7 +35,7 @@ from comity.intake.article.review import (
     review_drafts,
 )
 from comity.intake.article.text import Article, Source, Span
-from comity.intake.formats import HEAD_BYTES, Format, recognise_format
+from comity.intake.formats import Format
 from comity.node.classify import describe_person, record
 from comity.node.explain import find_object
 from comity.node.known import list_known_in_steps
@@ -72,7 +72,6 @@ __all__ = [
     "strike",
 ]
 
-_FORMATS: Final = (Format.HTML, Format.PDF, Format.TEXT)
 _MOST_NAME: Final = 200
 _MOST_REASON: Final = 2_000
 _MOST_DECISIONS: Final = 100_000
@@ -147,7 +146,7 @@ def add_article_in_steps(node: Node, data: bytes, name: str, plan: ArticlePlan) 
     known = _find_known(node, sha256_digest(data))
     if known is not None:
         return known
-    form = plan.form or recognise_format(data[:HEAD_BYTES], name, among=_FORMATS)
+    form = plan.form or recognise_article(data, name, encoding=plan.encoding)
     gazetteer = yield from list_known_in_steps(node, given=plan.known)
     wording = find_wording(node)  # with no turn in between: the gazetteer was held against these rules
     read = yield from read_in_turns(data, source, form=form, known=gazetteer.data, own=wording.own)

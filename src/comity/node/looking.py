@@ -4,6 +4,7 @@
 import hashlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +13,7 @@ from comity.errors import MalformedFile, MalformedRequest
 from comity.ids import Digest, PersonId
 from comity.intake.cutting import Cutter
 from comity.intake.formats import HEAD_BYTES, Format, recognise_format
+from comity.intake.mapping import parse_mapping
 from comity.intake.marking import TLP_WORDS
 from comity.node.files import CHUNK_BYTES, File
 from comity.node.steps import Steps
@@ -76,7 +78,8 @@ def look_through(file: File, plan: Plan) -> Steps[Look]:
         if number and (form in AS_RECEIVED or number % _CHUNKS_AT_ONCE == 0):
             yield
         if number == 0 and form is None:
-            form = recognise_format(chunk[:HEAD_BYTES], file.name, among=_find_possible(plan))
+            head, encoding = chunk[:HEAD_BYTES], _find_encoding(plan)
+            form = recognise_format(head, file.name, among=_find_possible(plan), encoding=encoding)
         if number == 0 and form in _JSON and chunk[:2] in _UTF_16:
             raise MalformedFile("it is written in UTF-16, and JSON is UTF-8 (RFC 8259); save it as UTF-8", where="1:1")
         is_blank = is_blank and not chunk.removeprefix(BOM_UTF8).strip()
@@ -106,6 +109,14 @@ def _feed(cutter: Cutter, chunk: bytes) -> MalformedFile | None:
 
 def _find_possible(plan: Plan) -> Sequence[Format]:
     return _MAPPED if plan.mapping is not None else tuple(Format)
+
+
+def _find_encoding(plan: Plan) -> str:
+    """What the mapping says that the table is written in. What is wrong with a mapping its reader says."""
+    if plan.mapping is not None:
+        with suppress(MalformedFile):
+            return parse_mapping(plan.mapping).encoding
+    return "utf-8"
 
 
 def check_plan(plan: Plan, form: Format) -> None:

@@ -87,6 +87,24 @@ def test_what_is_nothing_known_is_refused_and_the_way_out_named(head: bytes) -> 
     assert refused.value.where == "--format"
 
 
+def test_a_way_out_that_is_named_is_one() -> None:
+    with pytest.raises(MalformedFile) as refused:
+        recognise_format(bundle(REPORT, spec_version="2.0"), "feed.json")
+    assert "ends in" not in refused.value.detail, "no ending says which STIX a file is in"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1", "windows-1252", "utf-16", "utf-16-le"])
+def test_a_text_is_told_in_the_encoding_that_was_said(encoding: str) -> None:
+    data = "Name;TLP\nOnd\u00e9j Fictional;RED\n".encode(encoding)
+    assert recognise_format(data, "list", among=(Format.CSV, Format.TSV), encoding=encoding) is Format.CSV
+
+
+def test_a_text_in_another_encoding_is_called_so() -> None:
+    data = "Name;TLP\nOnd\u00e9j Fictional;RED\n".encode("iso-8859-1")
+    with pytest.raises(MalformedFile, match=r"is not written in utf-8 .* `encoding`"):
+        recognise_format(data, "list.csv")
+
+
 @pytest.mark.parametrize(
     ("name", "form"), [("a.csv", Format.CSV), ("A.CSV", Format.CSV), ("a.txt", Format.TEXT), ("b.a.text", Format.TEXT)]
 )

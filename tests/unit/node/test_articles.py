@@ -109,6 +109,14 @@ def read_object(world: World, name: str) -> dict[str, Any]:
 # --- kept, and nothing of it an object --------------------------------------------------------------------------------
 
 
+def test_an_article_is_told_in_the_encoding_that_was_said(world: World) -> None:
+    data = TEXT.replace("\n", " \u00e9\n", 1).encode("iso-8859-1")
+    added = add_article(world.nodes[A], data, "article.txt", ArticlePlan(encoding="iso-8859-1"))
+    assert (added.article.format, added.already) == ("plain text", False)
+    with pytest.raises(MalformedArticle, match=r"'odd' is said and not known here"):
+        add_article(world.nodes[A], data + b"\n", "article.txt", ArticlePlan(encoding="odd"))
+
+
 def test_an_article_is_kept_as_received_with_its_drafts_and_none_is_an_object(world: World) -> None:
     world.sign_all(world.terms(types=TYPES))
     added = add(world)

@@ -19,6 +19,7 @@ from comity.intake.marking import TLP_WORDS
 from comity.node import groups, intake, looking
 from comity.node.accept import accept_objects, list_write_collections
 from comity.node.beforehand import foresee_steps
+from comity.node.explain import show_object
 from comity.node.files import Bytes, PathFile
 from comity.node.intake import Plan, Taken, find_file, list_files, list_origins, take_file, take_in_steps
 from comity.node.node import Node
@@ -415,6 +416,13 @@ def test_a_table_that_is_written_in_utf_16_is_called_so(node: Node, form: Format
     with pytest.raises(MalformedFile, match=r'say `encoding = "utf-16"` in the mapping'):
         take(node, data, **ask(form))
     assert len(take(node, data, form=form, mapping=b'encoding = "utf-16"\n' + TABLE).added) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1", "windows-1252"])
+def test_a_table_is_told_in_the_encoding_that_its_mapping_says(node: Node, encoding: str) -> None:
+    data, mapping = "Name,Number\nOnd\u00e9j,1\n".encode(encoding), f'encoding = "{encoding}"\n'.encode() + TABLE
+    (made,) = take(node, data, "watch.csv", mapping=mapping).added
+    assert json.loads(show_object(node, made).data)["name"] == "Ond\u00e9j"
 
 
 @pytest.mark.parametrize("data", [b"{}", b"[]", b'{"response":[]}', b" [ ] "])

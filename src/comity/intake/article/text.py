@@ -32,6 +32,7 @@ __all__ = [
     "Span",
     "check_text",
     "decode_text",
+    "find_codec",
     "make_article",
     "parse_plain",
     "read_host",
@@ -218,6 +219,11 @@ def make_article(
     )
 
 
+def find_codec(name: str) -> str | None:
+    """What reads the encoding of that name; None where it is not known here."""
+    return _ENCODINGS.get(name.strip().lower())
+
+
 def decode_text(data: bytes, *, said: str | None, declared: str | None = None) -> tuple[str, str, str]:
     """The text of bytes, the encoding, and by what it is known: the mark, what was said, what is declared, else UTF-8.
 
@@ -229,7 +235,7 @@ def decode_text(data: bytes, *, said: str | None, declared: str | None = None) -
             return _decode(data[len(mark) :], marked), marked, "byte order mark"
     for name, by in ((said, "said"), (declared, "declared")):
         if name:
-            codec = _ENCODINGS.get(name.strip().lower())
+            codec = find_codec(name)
             if codec is None:
                 raise MalformedArticle(
                     f"the encoding {name[:40]!r} is {by} and not known here; convert the file to UTF-8",
