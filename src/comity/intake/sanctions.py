@@ -36,6 +36,8 @@ UN_LIST: Final = "UN Security Council Consolidated List"
 
 _ROOT: Final = "CONSOLIDATED_LIST"
 _KINDS: Final = {"INDIVIDUAL": "individual", "ENTITY": "organization"}
+_RECORD_DEPTH: Final = 2
+"""A record lies in the list of its kind, and that in the root."""
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _MOST_DEPTH: Final = 8
 _MOST_RECORDS: Final = 100_000
@@ -93,11 +95,17 @@ def _read_all(
                 _check_bounds(open_elements, inside, len(records) + len(unread))
                 continue
             open_elements.pop()
-            if element.tag not in _KINDS or len(open_elements) != 2:  # noqa: PLR2004 (the root, and the list of its kind)
+            depth, is_record = len(open_elements), element.tag in _KINDS
+            stands_as_one = depth == _RECORD_DEPTH and open_elements[-1].tag not in _KINDS
+            # What bears another name, or lies elsewhere, would else be left out without a word.
+            if not stands_as_one and not (is_record and depth < _RECORD_DEPTH):
                 continue
-            _read_one(element, maker, records, unread)
-            # What was read is not kept beside what it became.
-            open_elements[-1].clear()
+            if is_record and stands_as_one:
+                _read_one(element, maker, records, unread)
+            else:
+                unread.append(_describe_stranger(element, len(records) + len(unread) + 1))
+            # What was read is not kept beside what it became. The root says which version of the list it is.
+            (open_elements[-1] if stands_as_one else element).clear()
             inside = 0
             if (len(records) + len(unread)) % _AT_ONCE == 0:
                 yield Converted(records=())
@@ -114,6 +122,13 @@ def _read_all(
     except (LookupError, ValueError) as error:
         raise MalformedFile(f"it is in an encoding that is not known here: {error}") from None
     return _read_version(root), records, unread
+
+
+def _describe_stranger(element: Element, number: int) -> Unread:
+    return Unread(
+        place=f"{element.tag[:80]} no. {number}",
+        reason="no record of this list: that is an INDIVIDUAL in INDIVIDUALS, or an ENTITY in ENTITIES",
+    )
 
 
 def _check_bounds(open_elements: list[Element], inside: int, count: int) -> None:

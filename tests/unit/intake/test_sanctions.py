@@ -84,6 +84,19 @@ def test_a_person_and_a_body_become_identities(size: int) -> None:
     assert person["object_marking_refs"] == body["object_marking_refs"] == [TLP2_GREEN]
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (make_list().replace("<ENTITY>", "<Entity>").replace("</ENTITY>", "</Entity>"), "Entity no. 2"),
+        (make_list().replace("<ENTITIES>", "").replace("</ENTITIES>", ""), "ENTITY no. 2"),
+    ],
+)
+def test_what_stands_as_a_record_and_is_none_is_not_passed_over(text: str, place: str) -> None:
+    found = read(text)
+    assert [one.place for one in found.records] == ["INDIVIDUAL QDi.901"]
+    assert [one.place for one in found.unread] == [place]
+
+
 def test_what_stix_has_no_place_for_stands_in_the_extension() -> None:
     person, body = (one["extensions"][LISTING_EXTENSION] for one in values(read(make_list())))
     assert person["aliases"] == [{"name": "The Reed Cutter", "quality": "Good"}]
