@@ -93,7 +93,8 @@ def _compare(path: Path, matrix: str, reviewed: Reviewed) -> Failure | None:
         return None
     if not file.is_file():
         return Failure(line=1, expected=f"a reviewed matrix in {file}", found="no such file; write it with --rewrite")
-    before, after = file.read_text(encoding="utf-8").splitlines(), matrix.splitlines()
+    # What an editor saved in another encoding is another matrix, and is named by its first line.
+    before, after = read_input(str(file)).decode("utf-8", "replace").splitlines(), matrix.splitlines()
     pairs = zip([*before, *[""] * len(after)], [*after, *[""] * len(before)], strict=False)
     for number, (old, new) in enumerate(pairs, start=1):
         if old != new:

@@ -12,6 +12,7 @@ from comity.operations.reply import Exit
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 ONE = SCENARIOS / "kinds.yaml"
+HOWTO = Path(__file__).parents[3] / "docs" / "howto" / "test-an-agreement.md"
 
 
 @pytest.fixture
@@ -109,6 +110,33 @@ def test_a_matrix_that_lost_its_end_is_another(folder: Path) -> None:
     assert run(command) == Exit.FAILED
     file.write_text("\n".join(file.read_text().splitlines()[:-3]) + "\n")
     assert run(command) == Exit.FAILED
+
+
+def test_a_matrix_that_was_saved_in_another_encoding_is_another(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrices = folder / "matrices"
+    matrices.mkdir()
+    command = ["agreement", "test", str(folder), "--matrices", str(matrices)]
+    assert run([*command, "--rewrite"]) == Exit.DONE
+    file = matrices / "kinds.txt"
+    file.write_text(file.read_text(), encoding="utf-16")
+    assert run(command) == Exit.FAILED
+    assert "kinds.txt, line 1:" in capsys.readouterr().out
+
+
+def test_what_is_printed_of_reviewing_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scenarios").mkdir()
+    shutil.copy(ONE, tmp_path / "scenarios")
+    monkeypatch.chdir(tmp_path)
+    printed = HOWTO.read_text().partition("## Have the matrix reviewed")[2].partition("```\n\n")[0]
+    commands = [line.removeprefix("$ ").split() for line in printed.splitlines() if line.startswith("$ ")]
+    for name, *arguments in commands:
+        if name == "mkdir":
+            Path(arguments[-1]).mkdir()
+        else:
+            assert run(arguments) == Exit.DONE
+    assert commands
 
 
 @pytest.mark.parametrize(
