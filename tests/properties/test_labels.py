@@ -5,15 +5,26 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from comity.canonical import Json, sha256_digest
 from comity.errors import MalformedJson, MalformedObject
 from comity.ids import ObjectId, PartyId
-from comity.stix.labels import Label, format_label, join, make_label, parse_label, read_tags, with_unresolved
+from comity.release import clauses
+from comity.stix.labels import (
+    OVERFULL,
+    Label,
+    format_label,
+    join,
+    make_label,
+    parse_label,
+    read_tags,
+    with_unresolved,
+)
 from comity.stix.markings import CONTRADICTORY, STATEMENT, TLP2_GREEN, TLP_IDS, read_markings, tlp_rank
 from comity.stix.objects import parse_bundle, parse_object
+from comity.stix.worded import tighten
 from tests.strategies import json_values, labels, object_bytes, objects, tlp_ids, unknown_marking_ids
 
 # A busy machine is no reason to fail.
@@ -183,6 +194,19 @@ def test_a_granular_marking_only_ever_tightens(value: dict[str, Json], marking: 
     within = read_markings(value, definitions={})
     assert tlp_rank(within.tlp) >= tlp_rank(without.tlp)
     assert within.others >= without.others
+
+
+@_FEW
+@given(labels(), labels())
+def test_a_label_is_tightened_by_every_clause_that_restricts(label: Label, stricter: Label) -> None:
+    """By the clause table, so that a clause that is added to it is not forgotten there."""
+    tight = tighten(label, stricter)
+    assume(tight != OVERFULL)
+    restricting = [clause for clause in clauses.CLAUSES if clause.test is clauses.Test.ONLY]
+    assert {clause.name for clause in restricting if not clause.found(stricter) <= clause.found(tight)} == set()
+    assert {clause.name for clause in restricting if not clause.found(label) <= clause.found(tight)} == set()
+    for one in (label, stricter):
+        assert one.audience is None or (tight.audience is not None and tight.audience <= one.audience)
 
 
 def test_the_green_of_one_property_does_not_make_an_unmarked_object_green() -> None:
