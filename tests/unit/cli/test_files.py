@@ -70,6 +70,18 @@ def test_a_table_needs_its_mapping(aurelia: Party, tmp_path: Path) -> None:
     assert (done["added"], done["files"][0]["notes"][0]["place"]) == (3, "row 3")
 
 
+def test_what_cannot_be_done_with_one_of_several_files_names_it(aurelia: Party, tmp_path: Path, listed: Path) -> None:
+    article, last = tmp_path / "article.html", tmp_path / "last.json"
+    article.write_text("<html><body>Rain.</body></html>")
+    last.write_text(json.dumps(make_object("last")))
+    done = aurelia.do("object", "add", listed, article, last)
+    assert (done.code, f"{article}: html is how articles come" in done.err) == (2, True)
+    error = json.loads(aurelia.do("object", "add", listed, article, last, "--json").err)["error"]
+    assert error["facts"] == {"file": str(article), "files_before": 1}
+    assert error["message"].startswith(f"{article}: html is how articles come")
+    assert [file["name"] for file in aurelia.ask("object", "files")["files"]] == ["list.xml"]
+
+
 def test_a_doubt_is_said_and_the_other_files_are_taken_in(aurelia: Party, tmp_path: Path, listed: Path) -> None:
     doubtful = tmp_path / "doubtful"
     doubtful.write_text("Name,TLP\nOndrej,RED\n")

@@ -4,6 +4,7 @@
 import base64
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def add(session: Session, /, files: Sequence[str], mapping: str | None, form: st
             reply = session.carry_out("object.add", arguments, seconds=_LONG_SECONDS, tell=tell)
         if reply.error is not None and not str(reply.error["code"]).startswith(_UNREADABLE):
             _tell_kept(session, taken_in)
-            return session.finish(reply, describe_intake)
+            return session.finish(_name_file(reply, file, before=len(taken_in)), describe_intake)
         taken_in.append({"file": file, **_read_intake(reply)})
     result: dict[str, Json] = {
         "added": sum(item["added_count"] for item in taken_in),
@@ -311,6 +312,14 @@ def _read_contents(file: str) -> dict[str, Json]:
     if file != "-" and path.is_file() and path.stat().st_size > MAX_INPUT_BYTES:
         return {"path": str(path.resolve())}
     return {"data": base64.b64encode(read_input(file)).decode()}
+
+
+def _name_file(reply: Reply, file: str, *, before: int) -> Reply:
+    """The error with the file that it is about, and how many of those named before it were taken in."""
+    error = dict(reply.error or {})
+    facts = error.get("facts")
+    told: dict[str, Json] = {"file": file, "files_before": before, **(facts if isinstance(facts, dict) else {})}
+    return replace(reply, error={**error, "message": f"{file}: {error.get('message')}", "facts": told})
 
 
 def _tell_kept(session: Session, taken_in: Sequence[dict[str, Any]]) -> None:
