@@ -303,6 +303,10 @@ def _parse(line: bytes, number: int) -> _Entity:
     Raises:
         MalformedError: it is none.
     """
+    if len(line) > _LIMITS.max_bytes:  # of which the rest was not kept, so that nobody knows how long it is
+        raise MalformedObject(
+            f"more bytes where at most {_LIMITS.max_bytes} are taken of one entity; leave out what is long"
+        )
     value = parse_json(line, limits=_LIMITS)
     match value:
         case {"id": str(name)} if len(name) > _LONGEST_ID:

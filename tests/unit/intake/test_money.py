@@ -176,3 +176,10 @@ def test_any_lines_are_read_or_said(lines: list[Any], schema: str) -> None:
     records, unread = read(*lines, *made)
     assert len(records) + len(unread) == 2 * len(lines)
     assert all(one.place and one.reason for one in unread)
+
+
+@pytest.mark.parametrize("size", [1 << 16, 1 << 20])
+def test_of_what_is_too_long_no_length_is_said_that_it_has_not(size: int) -> None:
+    data = b'{"id":"z","schema":"Person","properties":{"name":["' + b"x" * 3_000_000 + b'"]}}'
+    _, (found,) = read(data, size=size)
+    assert found.reason == "more bytes where at most 262144 are taken of one entity; leave out what is long"
