@@ -4,7 +4,6 @@
 import hashlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +14,7 @@ from comity.intake.cutting import Cutter
 from comity.intake.formats import HEAD_BYTES, Format, recognise_format
 from comity.intake.mapping import parse_mapping
 from comity.intake.marking import TLP_WORDS
+from comity.intake.misp_mapping import MISP_MAPPING
 from comity.node.files import CHUNK_BYTES, File
 from comity.node.steps import Steps
 from comity.stix.tags import Tags, make_tags
@@ -78,8 +78,7 @@ def look_through(file: File, plan: Plan) -> Steps[Look]:
         if number and (form in AS_RECEIVED or number % _CHUNKS_AT_ONCE == 0):
             yield
         if number == 0 and form is None:
-            head, encoding = chunk[:HEAD_BYTES], _find_encoding(plan)
-            form = recognise_format(head, file.name, among=_find_possible(plan), encoding=encoding)
+            form = _recognise(chunk[:HEAD_BYTES], file.name, plan)
         if number == 0 and form in _JSON and chunk[:2] in _UTF_16:
             raise MalformedFile("it is written in UTF-16, and JSON is UTF-8 (RFC 8259); save it as UTF-8", where="1:1")
         is_blank = is_blank and not chunk.removeprefix(BOM_UTF8).strip()
@@ -111,12 +110,23 @@ def _find_possible(plan: Plan) -> Sequence[Format]:
     return _MAPPED if plan.mapping is not None else tuple(Format)
 
 
-def _find_encoding(plan: Plan) -> str:
-    """What the mapping says that the table is written in. What is wrong with a mapping its reader says."""
+def _recognise(head: bytes, name: str, plan: Plan) -> Format:
+    """The format of a file that begins so, in the encoding that its mapping says.
+
+    What is wrong with a mapping its reader says, but where the file is not told by it: then that may be why.
+    """
+    encoding, problem = "utf-8", None
     if plan.mapping is not None:
-        with suppress(MalformedFile):
-            return parse_mapping(plan.mapping).encoding
-    return "utf-8"
+        try:
+            encoding = parse_mapping(plan.mapping).encoding
+        except MalformedFile as error:
+            problem = error
+    try:
+        return recognise_format(head, name, among=_find_possible(plan), encoding=encoding)
+    except MalformedFile:
+        if problem is not None and MISP_MAPPING.encode() not in (plan.mapping or b""):
+            raise problem from None
+        raise
 
 
 def check_plan(plan: Plan, form: Format) -> None:

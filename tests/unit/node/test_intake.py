@@ -425,6 +425,14 @@ def test_a_table_is_told_in_the_encoding_that_its_mapping_says(node: Node, encod
     assert json.loads(show_object(node, made).data)["name"] == "Ond\u00e9j"
 
 
+def test_of_a_table_that_is_not_told_by_its_mapping_is_said_what_is_wrong_there(node: Node) -> None:
+    data = "Name,Number\nOnd\u00e9j,1\n".encode("iso-8859-1")
+    with pytest.raises(MalformedFile, match=r"the mapping: line 1: encoding: 'latin-1' is unknown; use one of"):
+        take(node, data, "watch.csv", mapping=b'encoding = "latin-1"\n' + TABLE)
+    with pytest.raises(MalformedFile, match="not written in utf-8"):
+        take(node, data, "watch.csv", mapping=b'format = "comity-misp-mapping/1"\n')
+
+
 @pytest.mark.parametrize("data", [b"{}", b"[]", b'{"response":[]}', b" [ ] "])
 def test_a_file_of_misp_without_an_event_is_refused(node: Node, data: bytes) -> None:
     before = dump(node)
