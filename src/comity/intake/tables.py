@@ -175,10 +175,17 @@ def _read_rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[str, list
             except StopIteration:
                 return
             except csv.Error as error:
-                row = f"not a row of this table: {error}; look for a quote that is not closed, or is not doubled"
+                row = f"not a row of this table: {_explain(error)}"
         over = given.give_back() if isinstance(row, str) else len(given)
         place = f"row {number}" if over <= 1 else f"row {number} (lines {given.count + 1} to {given.count + over})"
         yield place, _check_row(row, over)
+
+
+def _explain(error: csv.Error) -> str:
+    """What is wrong, and what to do about it."""
+    if "new-line character" in str(error):
+        return "a line in it ends in a CR alone, outside quotes; save the file with lines that end in LF or CRLF"
+    return f"{error}; look for a quote that is not closed, or is not doubled"
 
 
 def _check_row(row: list[str] | str, lines: int) -> list[str] | str:

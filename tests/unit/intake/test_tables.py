@@ -348,3 +348,10 @@ def test_what_a_row_says_for_one_object_says_nothing_of_another() -> None:
     more = b'[[objects]]\ntype = "identity"\nname = "other"\n[objects.properties]\nname = { column = "Religion" }\n'
     (record,), _ = read(b"Name,Religion\nOndrej Marrow,River Faith\n", BARE % more)
     assert [bool(read_tags(value).special_categories) for value in values(record)] == [False, True]
+
+
+def test_lines_that_end_in_a_return_alone_are_called_so() -> None:
+    with pytest.raises(
+        MalformedFile, match="ends in a CR alone, outside quotes; save the file with lines that end in LF"
+    ):
+        read((HEAD + GOOD).replace("\n", "\r").encode())
