@@ -257,6 +257,10 @@ class ConsoleApp:
             return None
         if request.url.path.startswith(PUBLIC):
             return None
+        if request.method == "POST" and "text/html" in request.headers.get("accept", ""):
+            # A form, which somebody may have written in for as long as a session lasts without a request.
+            request.scope["path"] = sign_in.ENDED_PATH
+            return None
         if request.url.path.endswith(".json") or request.method not in {"GET", "HEAD"}:
             return JSONResponse({"error": {"code": "not-signed-in", "message": "sign in first"}}, status_code=401)
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -27,7 +27,9 @@ from comity.operations.reply import Exit, Reply, fail_with
 
 __all__ = [
     "STATUS",
+    "TYPED",
     "conclude",
+    "keep_typed",
     "make_page",
     "read_fields",
     "read_form",
@@ -94,6 +96,30 @@ MENU: tuple[tuple[str, str, str], ...] = (
 )
 """Path, name and operation of the entries of the menu; whoever may not ask the operation has no such entry."""
 
+TYPED: frozenset[str] = frozenset(
+    {
+        "audience",
+        "bases",
+        "condition",
+        "draft",
+        "field",
+        "mapping",
+        "objects",
+        "publisher",
+        "question",
+        "reason",
+        "regions",
+        "source",
+        "subjects",
+        "text",
+        "url",
+        "value",
+        "why",
+    }
+)
+"""The fields in which people write. What stood in them is shown with what was wrong: a browser forgets it over TLS."""
+
+_TYPED_OF_CLAUSE = "text."
 _MOST_FIELDS = 200
 _MOST_SHOWN = 80
 _MOST_DIGITS = 3
@@ -158,8 +184,16 @@ def show_failure(request: Request, reply: Reply) -> Response:
     refused: Any = None if reply.result is None else reply.result.get("refused")
     if request.url.path.endswith(".json"):
         return JSONResponse(reply.result or {"error": error}, status_code=status)
-    visit = request.scope.get("comity.visit")
-    return render("failure.html", status=status, visit=visit, path=request.url.path, error=error, refused=refused)
+    typed: Mapping[str, str] = getattr(request.state, "typed", {})
+    return render(
+        "failure.html",
+        status=status,
+        visit=request.scope.get("comity.visit"),
+        path=request.url.path,
+        error=error,
+        refused=refused,
+        typed=typed,
+    )
 
 
 def conclude(request: Request, reply: Reply, *, to: str, done: str = "done") -> Response:
@@ -185,6 +219,7 @@ async def read_form(request: Request, *, most_bytes: int = _MOST_FORM_BYTES, mos
         Failed: too large, too many fields, not sent by a page of this session, or the session has ended meanwhile.
     """
     form = await read_fields(request, most_bytes=most_bytes, most_files=most_files)
+    keep_typed(request, form)
     key = form.get("form_key")
     if not isinstance(key, str) or not hmac.compare_digest(key.encode(), find_visit(request).form_key.encode()):
         await form.close()
@@ -206,6 +241,15 @@ async def read_fields(request: Request, *, most_bytes: int, most_files: int = 0)
     if not declared.isdecimal() or int(declared) > most_bytes:
         raise _malformed(f"a form holds at most {most_bytes} bytes, and says how many")
     return await request.form(max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=most_bytes)
+
+
+def keep_typed(request: Request, form: FormData) -> None:
+    """Keep what a person wrote in the form for the page that says what was wrong with it; no secret is among it."""
+    request.state.typed = {
+        name[:_MOST_SHOWN]: value
+        for name, value in form.multi_items()
+        if isinstance(value, str) and value.strip() and (name in TYPED or name.startswith(_TYPED_OF_CLAUSE))
+    }
 
 
 def require_fields(form: FormData, known: Sequence[str], *, repeated: Collection[str] = ()) -> None:

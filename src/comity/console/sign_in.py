@@ -8,15 +8,19 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from comity.console.door import find_door, find_mark, find_own_path, let_in, let_out, name_provider, require_console
-from comity.console.pages import STATUS, read_fields, read_form, read_text, render
+from comity.console.pages import STATUS, keep_typed, read_fields, read_form, read_text, render, show_failure
 from comity.console.visit import Failed
-from comity.errors import ComityError, RateLimited
+from comity.errors import AuthenticationError, ComityError, RateLimited
 from comity.node.passkeys import find_console, offer_passkey_sign_in, sign_in_by_passkey
 from comity.operations.reply import fail_with
 
-__all__ = ["ROUTES", "answer_script", "find_status", "show_form"]
+__all__ = ["ENDED_PATH", "ROUTES", "answer_script", "find_status", "show_form"]
+
+ENDED_PATH = "/sign-in/ended"
+"""Where a form is answered that was sent when its session had ended, whatever its own path was."""
 
 _MOST_FORM_BYTES = 65_536
+_MOST_ENDED_BYTES = 1024 * 1024
 
 
 async def offer_sign_in(request: Request) -> Response:
@@ -45,6 +49,21 @@ async def sign_out(request: Request) -> Response:
     """The form to sign in, without a session."""
     await read_form(request)
     return let_out(request, RedirectResponse("/sign-in", status_code=303))
+
+
+async def show_ended(request: Request) -> Response:
+    """That nothing was done, with what was written in the form, whose session has ended."""
+    message = "you are not signed in any more, and nothing of this was done; sign in, and do it again"
+    try:
+        form = await read_fields(request, most_bytes=_MOST_ENDED_BYTES, most_files=1)
+    except Failed:
+        message += "; the form was too large to be read without you"
+    else:
+        keep_typed(request, form)
+        await form.close()
+    answer = show_failure(request, fail_with(AuthenticationError(message)))
+    answer.status_code = 401
+    return answer
 
 
 def answer_script(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -104,6 +123,7 @@ def show_form(request: Request, *, to: str, error: ComityError | None = None) ->
 ROUTES: list[Route] = [
     Route("/sign-in", offer_sign_in, methods=["GET"]),
     Route("/sign-in", sign_in, methods=["POST"]),
+    Route(ENDED_PATH, show_ended, methods=["POST"]),
     Route("/sign-in/passkey/options", offer_passkey, methods=["POST"]),
     Route("/sign-in/passkey", take_passkey, methods=["POST"]),
     Route("/sign-out", sign_out, methods=["POST"]),

@@ -11,6 +11,7 @@ import pytest
 
 import comity.console
 from comity.agreement.people import Role
+from comity.console.pages import TYPED
 from comity.console.visit import Visit
 from comity.operations.sight import SIGHT
 from comity.operations.table import OPERATIONS
@@ -124,6 +125,56 @@ def test_whoever_may_not_ask_is_answered_as_if_nothing_was_there(desk: Desk) -> 
     reply = asyncio.run(ask())
     assert reply.code == 5  # type: ignore[attr-defined]
     assert reply.error["message"] == "there is nothing of that name here"  # type: ignore[attr-defined]
+
+
+FORM = {"origin": URL, "sec-fetch-site": "same-origin", "accept": "text/html,*/*;q=0.8"}
+WRITTEN = {"reason": 'Two lines\nand <b>"marks"</b>', "text.channels.main": "Of one clause", "ground.x": "other"}
+
+
+@pytest.mark.parametrize("path", ["/agreements/3f2a/clarify", "/nowhere", "/retention/keep"])
+def test_what_was_written_outlives_the_session(desk: Desk, path: str) -> None:
+    """Whatever was asked, and whether there is such a page: it is shown to be copied, and nothing is done."""
+    sent = desk.visit(None).send("POST", path, data={**WRITTEN, "form_key": "f" * 64, "password": "hush"}, headers=FORM)
+    assert sent.status_code == 401
+    assert "you are not signed in any more, and nothing of this was done" in sent.text
+    assert "Two lines\nand &lt;b&gt;&#34;marks&#34;&lt;/b&gt;</textarea>" in sent.text
+    assert "Of one clause</textarea>" in sent.text
+    assert 'href="/sign-in"' in sent.text
+    assert "hush" not in sent.text
+    assert "f" * 64 not in sent.text
+    assert desk.asked == []
+
+
+def test_a_form_that_is_too_large_for_nobody_says_so(desk: Desk) -> None:
+    sent = desk.visit(None).send("POST", "/intake", data={"reason": "x" * 1_100_000}, headers=FORM)
+    assert sent.status_code == 401
+    assert "the form was too large to be read without you" in sent.text
+
+
+def test_a_script_whose_session_has_ended_is_told_as_data(desk: Desk) -> None:
+    sent = desk.visit(None).send_form("/me/passkeys/options")
+    assert (sent.status_code, sent.json()["error"]["code"]) == (401, "not-signed-in")
+
+
+def test_what_was_written_stands_beside_what_was_wrong(desk: Desk) -> None:
+    """A browser that goes back over TLS finds the form empty."""
+    browser = desk.visit(make_person("aurelia-liaison", Role.LIAISON))
+    for sent in (
+        browser.send_form("/agreements/3f2a/clarify", form_key="0" * 64, **WRITTEN),
+        browser.post("/agreements/3f2a/clarify", "/me", **WRITTEN),
+    ):
+        assert sent.status_code in {400, 404}
+        assert "Two lines\nand &lt;b&gt;&#34;marks&#34;&lt;/b&gt;</textarea>" in sent.text
+        assert "Of one clause</textarea>" in sent.text
+        assert 'name="ground.x"' not in sent.text
+
+
+def test_every_field_to_write_in_is_one_whose_words_are_shown_again() -> None:
+    for path in (PLACE / "templates").glob("*.html"):
+        text = path.read_text()
+        written = set(re.findall(r'<textarea[^>]*? name="([a-z_]+)"', text))
+        written |= set(re.findall(r'<input[^>]*? name="([a-z_]+)"[^>]*maxlength="[0-9]{4}"', text))
+        assert written - {"q", "password", "again"} <= TYPED, path
 
 
 def test_what_can_be_asked_is_an_operation() -> None:
