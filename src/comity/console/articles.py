@@ -210,6 +210,11 @@ async def _decide(request: Request, operation: str) -> Response:
     arguments: dict[str, Json] = {"id": request.path_params["id"], "numbers": [*numbers], "seen": _read_seen(form)}
     if operation == "article.strike":
         arguments["reason"] = read_text(form, "reason").strip() or None
+    elif read_text(form, "reason").strip():
+        # The Enter key in that field presses the first button of the form, which is the other one.
+        await visit.read("article.show", {"id": request.path_params["id"], "from": 0, "most": 0})
+        message = "a reason to strike is written, and nothing was confirmed: press the button to strike, or empty it"
+        raise Failed(fail_with(MalformedRequest(message, where="reason")))
     return conclude(request, await visit.ask(operation, arguments), to=_find_page(request))
 
 

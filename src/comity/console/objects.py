@@ -148,6 +148,10 @@ async def answer_consent(request: Request) -> Response:
     form, name = await read_form(request), request.path_params["id"]
     to, asked = f"/objects/{quote(name)}", _read(form, "letter", "role", "why")
     if form.get("answer") == "grant":
+        if _read(form, "reason"):
+            # The Enter key in that field presses the first button of the form, which is the other one.
+            message = "a reason to refuse is written, and nothing was granted: press the button to refuse, or empty it"
+            return show_failure(request, fail_with(MalformedRequest(message, where="reason")))
         return await _act(request, "consent.grant", {**asked, **_read(form, "until", "condition")}, to=to)
     return await _act(request, "consent.refuse", {**asked, **_read(form, "reason")}, to=to)
 

@@ -111,6 +111,55 @@ def read(browser: Browser) -> list[dict[str, Any]]:
     return drafts
 
 
+def test_a_reason_to_strike_confirms_nothing(world: World, analyst: Browser) -> None:
+    """Enter in the field of the reason presses the button that stands before it."""
+    add(world)
+    sent = analyst.post("/articles/1/confirm", "/articles/1", number="1", reason="another Lisbon")
+    assert sent.status_code == 400
+    assert "a reason to strike is written, and nothing was confirmed" in sent.text
+    assert "another Lisbon</textarea>" in sent.text
+    assert {item["state"] for item in read(analyst)} == {"open"}
+    assert "Where: <code>reason</code>" in sent.text
+
+
+def test_no_page_names_the_option_of_a_command(world: World, analyst: Browser) -> None:
+    add(world)
+    sent = analyst.post("/articles/1/correct", "/articles/1", one="1", value="x" * 5_000)
+    assert (sent.status_code, "Where: <code>value</code>" in sent.text) == (400, True)
+
+
+def test_what_is_noted_of_a_draft_is_shown(world: World, analyst: Browser) -> None:
+    """A day that was told from the day of publication is looked at first; who confirms it has to know."""
+    add(world, TEXT.replace("denied reports", "denied on Thursday reports"))
+    day = next(item for item in read(analyst) if item["notes"])
+    page = analyst.get("/articles/1").text
+    row = page[page.index(f'id="draft-{day["number"]}"') :].partition("</tr>")[0]
+    assert day["notes"][0] in row
+    assert f"; about {', '.join(map(str, day['refers']))}" in row
+
+
+def test_whom_a_report_is_limited_to_is_shown(world: World, analyst: Browser) -> None:
+    """The field is empty when it is made again: that widens nothing, and the page says so."""
+    add(world)
+    before = analyst.get("/articles/1").text
+    assert "none: any party that terms admit" in before
+    assert '<option value="">none</option>' in before
+    assert "what is left empty stays as it was then" not in before
+    drafts = [str(item["number"]) for item in read(analyst) if item["kind"] == "observable"]
+    analyst.post("/articles/1/confirm", "/articles/1", number=drafts[0])
+    fields = {"tlp": "green", "strike_open": "yes"}
+    assert analyst.post("/articles/1/make", "/articles/1", audience="aurelia", **fields).status_code == 303
+    page = analyst.get("/articles/1").text
+    assert "for good it reaches nobody but" in page
+    assert "none: as before; a limit is never widened" in page
+    assert "none: any party that terms admit" not in page
+    assert "what is left empty stays as it was then" in page
+    assert '<option value="">none</option>' not in page, "a marking is not taken away: that would be a promise not kept"
+    assert analyst.post("/articles/1/make", "/articles/1", **fields).status_code == 303
+    made = analyst.get("/articles/1.json").json()
+    assert (made["audience"], made["tlp"]) == (["aurelia"], "green")
+
+
 def test_a_draft_is_corrected_and_again_what_was_read(world: World, analyst: Browser) -> None:
     add(world)
     person = next(item for item in read(analyst) if item["kind"] == "person")

@@ -97,6 +97,18 @@ def test_consent_is_refused_with_its_reason(chain: World) -> None:
     assert 'name="answer"' not in liaison.get(f"/objects/{X}").text
 
 
+def test_a_reason_to_refuse_grants_nothing(chain: World) -> None:
+    """Enter in the field of the reason presses the button that stands before the one to refuse."""
+    ask(chain)
+    liaison = visit(chain, A, Role.LIAISON)
+    day = f"{int(format_instant(chain.now)[:4]) + 1}-01-01"
+    fields = {"letter": find_letter(chain), "answer": "grant", "until": day, "reason": "Its source is at risk."}
+    sent = liaison.post(f"/objects/{X}/answer", f"/objects/{X}", **fields)
+    assert sent.status_code == 400
+    assert "a reason to refuse is written, and nothing was granted" in sent.text
+    assert list_matters(chain.nodes[A]) == []
+
+
 def test_an_analyst_sees_what_was_asked_and_answers_nothing(chain: World) -> None:
     ask(chain)
     analyst = visit(chain, A, Role.ANALYST)
