@@ -328,6 +328,9 @@ def test_what_is_wrong_with_a_password_is_said_and_the_code_stays_good(guest: Gu
         assert answer.status_code == 400
         assert said in answer.text
         assert password not in re.sub(r"<code>aurelia-legal</code>|value=\"aurelia-legal\"", "", answer.text)
+        # Each page has a secret of its own: who photographed an earlier one would fail at the code again and again.
+        assert "The picture is another one than before." in answer.text
+    assert "another one than before" not in guest.send("/enrol", code=code).text
     assert guest.enrol(code=code).status_code == 303
 
 
