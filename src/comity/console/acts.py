@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from comity.console.agreements import find_matters
 from comity.console.changes import summarise_gives
-from comity.console.pages import conclude, make_page, read_form, show, show_failure
+from comity.console.pages import conclude, make_page, read_form, read_text, show, show_failure
 from comity.console.visit import Failed, Visit, find_visit
 from comity.errors import MalformedRequest, TransitionError
 from comity.operations.reply import Json, fail_with
@@ -125,10 +125,8 @@ def _find_roles(visit: Visit, status: Mapping[str, Any], act: str) -> list[str]:
 
 
 def _read(form: FormData, name: str) -> str | None:
-    """A field of the form without the spaces around it; None where it is empty. Browsers end lines with CR LF."""
-    value = form.get(name)
-    text = value.replace("\r\n", "\n").strip() if isinstance(value, str) else ""
-    return text or None
+    """A field of the form without the spaces around it; None where it is empty."""
+    return read_text(form, name).strip() or None
 
 
 def read_person(form: FormData) -> dict[str, Json]:

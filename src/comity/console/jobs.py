@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from comity.console.pages import make_page, show, show_failure
+from comity.console.pages import find_typed, make_page, show, show_failure
 from comity.console.visit import Failed, Visit, find_visit
 from comity.errors import ConflictError, NotFoundError
 from comity.ids import PersonId
@@ -41,7 +41,8 @@ class Job:
     """One piece of work: what it is called, the operation, where its result is shown, and since when it runs.
 
     `began_at` and `ended_at` are on the clock of the event loop. `done` of `of` is how far it says to be (0 of 0: it
-    does not say). `program` is which of the person's programs began it (None: the person did).
+    does not say). `program` is which of the person's programs began it (None: the person did). `typed` is what the
+    person wrote in its form, which is shown again where the work fails.
     """
 
     number: int
@@ -51,6 +52,7 @@ class Job:
     began_at: float
     ended_at: float | None = None
     program: str | None = None
+    typed: Mapping[str, str] = field(default_factory=dict, repr=False)
     done: int = 0
     of: int = 0
     task: asyncio.Task[Reply] | None = field(default=None, repr=False)
@@ -162,6 +164,7 @@ async def start_job(
     """
     jobs: Jobs = request.app.state.jobs
     job = jobs.start(find_visit(request), operation, arguments, title=title, to=to)
+    job.typed = find_typed(request)
     if job.task is not None:
         await asyncio.wait({job.task}, timeout=_PATIENCE_SECONDS)
     if job.program is not None:
@@ -183,6 +186,7 @@ async def show_job(request: Request) -> Response:
     job = jobs.find_own(find_visit(request), request.path_params["number"])
     reply = job.reply
     if reply is not None and reply.result is None:
+        request.state.typed = job.typed
         return show_failure(request, reply)
     return show(request, "job.html", {**_describe(job), "result": None if reply is None else reply.result})
 

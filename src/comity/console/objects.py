@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from comity.console.graph import HEIGHT, WIDTH, draw_layers
 from comity.console.necessity import find_decisions
-from comity.console.pages import conclude, make_page, read_form, show, show_failure
+from comity.console.pages import conclude, make_page, read_form, read_text, show, show_failure
 from comity.console.visit import Visit, find_visit
 from comity.errors import MalformedRequest
 from comity.operations.reply import Json, fail_with
@@ -165,8 +165,8 @@ def _read(form: FormData, *names: str) -> dict[str, Json]:
     """The fields that are filled in; a day stands for its beginning."""
     found: dict[str, Json] = {}
     for name in names:
-        value = form.get(name)
-        if isinstance(value, str) and value.strip():
+        value = read_text(form, name)
+        if value.strip():
             found[name] = f"{value}T00:00:00Z" if name == "until" and len(value) == len("2026-01-01") else value.strip()
     return found
 

@@ -29,6 +29,7 @@ __all__ = [
     "STATUS",
     "TYPED",
     "conclude",
+    "find_typed",
     "keep_typed",
     "make_page",
     "read_fields",
@@ -99,11 +100,16 @@ MENU: tuple[tuple[str, str, str], ...] = (
 TYPED: frozenset[str] = frozenset(
     {
         "audience",
+        "author",
         "bases",
+        "basis",
         "condition",
         "draft",
+        "evaluation",
         "field",
         "mapping",
+        "may_go_to",
+        "may_return_to",
         "objects",
         "publisher",
         "question",
@@ -112,6 +118,8 @@ TYPED: frozenset[str] = frozenset(
         "source",
         "subjects",
         "text",
+        "threat",
+        "title",
         "url",
         "value",
         "why",
@@ -184,7 +192,6 @@ def show_failure(request: Request, reply: Reply) -> Response:
     refused: Any = None if reply.result is None else reply.result.get("refused")
     if request.url.path.endswith(".json"):
         return JSONResponse(reply.result or {"error": error}, status_code=status)
-    typed: Mapping[str, str] = getattr(request.state, "typed", {})
     return render(
         "failure.html",
         status=status,
@@ -192,7 +199,7 @@ def show_failure(request: Request, reply: Reply) -> Response:
         path=request.url.path,
         error=error,
         refused=refused,
-        typed=typed,
+        typed=find_typed(request),
     )
 
 
@@ -248,8 +255,17 @@ def keep_typed(request: Request, form: FormData) -> None:
     request.state.typed = {
         name[:_MOST_SHOWN]: value
         for name, value in form.multi_items()
-        if isinstance(value, str) and value.strip() and (name in TYPED or name.startswith(_TYPED_OF_CLAUSE))
+        if isinstance(value, str)
+        and value.strip()
+        and len(value) <= _MOST_FORM_BYTES
+        and (name in TYPED or name.startswith(_TYPED_OF_CLAUSE))
     }
+
+
+def find_typed(request: Request) -> Mapping[str, str]:
+    """What was kept of what a person wrote: field → text."""
+    typed: Mapping[str, str] = getattr(request.state, "typed", {})
+    return typed
 
 
 def require_fields(form: FormData, known: Sequence[str], *, repeated: Collection[str] = ()) -> None:
@@ -270,9 +286,9 @@ def require_fields(form: FormData, known: Sequence[str], *, repeated: Collection
 
 
 def read_text(form: FormData, name: str) -> str:
-    """The text of a field; empty where there is none."""
+    """The text of a field; empty where there is none. A browser ends lines with CR LF, of which CR shows nowhere."""
     value = form.get(name)
-    return value if isinstance(value, str) else ""
+    return value.replace("\r\n", "\n") if isinstance(value, str) else ""
 
 
 def read_through(form: FormData) -> dict[str, str]:

@@ -119,8 +119,8 @@ def find_older(path: str, result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_prose(form: FormData, name: str) -> str | None:
-    """What somebody wrote, without the spaces around it; None where it is empty. Browsers end lines with CR LF."""
-    return read_text(form, name).replace("\r\n", "\n").strip() or None
+    """What somebody wrote, without the spaces around it; None where it is empty."""
+    return read_text(form, name).strip() or None
 
 
 def _read_ids(form: FormData) -> list[Json]:

@@ -174,6 +174,7 @@ def test_every_field_to_write_in_is_one_whose_words_are_shown_again() -> None:
         text = path.read_text()
         written = set(re.findall(r'<textarea[^>]*? name="([a-z_]+)"', text))
         written |= set(re.findall(r'<input[^>]*? name="([a-z_]+)"[^>]*maxlength="[0-9]{4}"', text))
+        written |= set(re.findall(r'{{ (?:line|area)\("([a-z_]+)"', text)) - {"id"}
         assert written - {"q", "password", "again"} <= TYPED, path
 
 

@@ -116,6 +116,20 @@ def test_one_is_written_and_goes_as_terms_say(desk: Desk, group: World) -> None:
     assert audit_folder(group.nodes["aurelia"].folder, now=group.now).findings == ()
 
 
+def test_what_is_written_has_lines(desk: Desk, group: World) -> None:
+    """A browser ends each with two characters, of which the first shows nowhere and would be refused for that."""
+    browser, lines = desk.visit(ANALYST), "One.\r\n\r\nTwo."
+    # What it rests on is one line of the format: no field of the form lets somebody write more than one.
+    assert read(browser, "/assessments/write").count("<textarea") == 1
+    done = browser.post("/assessments/write", "/assessments/write", **fill(group, text=lines))
+    assert done.status_code == 303, done.text
+    page = done.headers["location"].partition("?")[0]
+    assert browser.get(f"{page}.json").json()["text"] == "One.\n\nTwo."
+    renewed = browser.post(f"{page}/renew", page, text="Three.\r\nFour.", until=day(group, 120), reason="Seen anew.")
+    assert renewed.status_code == 303, renewed.text
+    assert browser.get(f"{page}.json").json()["text"] == "Three.\nFour."
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "said"),
     [

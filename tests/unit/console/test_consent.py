@@ -97,6 +97,17 @@ def test_consent_is_refused_with_its_reason(chain: World) -> None:
     assert 'name="answer"' not in liaison.get(f"/objects/{X}").text
 
 
+def test_a_reason_to_ask_and_to_recall_has_lines(chain: World) -> None:
+    """A browser ends each with two characters, of which the first shows nowhere and would be refused for that."""
+    asker, page, lines = visit(chain, B, Role.LIAISON), f"/objects/{X}", "They hold\r\nthe other half."
+    done = asker.post(f"{page}/consent", page, to=C, purpose="exchange", reason=lines)
+    assert done.status_code == 303, done.text
+    (asked,) = asker.get(f"{page}.json").json()["asked"]["sent"]
+    assert asked["reason"] == "They hold\nthe other half."
+    recalled = visit(chain, A, Role.LIAISON).post(f"{page}/recall", page, reason=lines)
+    assert recalled.status_code == 303, recalled.text
+
+
 def test_a_reason_to_refuse_grants_nothing(chain: World) -> None:
     """Enter in the field of the reason presses the button that stands before the one to refuse."""
     ask(chain)

@@ -166,6 +166,19 @@ def test_a_table_is_read_by_its_mapping(world: World, desk: Desk) -> None:
     assert count(world) == 0
 
 
+def test_a_mapping_that_cannot_be_used_is_shown_again(desk: Desk) -> None:
+    """What somebody wrote for an hour stands beside what is wrong with it, and for nobody else."""
+    browser = desk.visit(LIAISON)
+    answer = bring(browser, CSV, "list.csv", mapping="not = [toml", source="one")
+    at = answer.headers["location"]
+    job = browser.get(at)
+    assert job.status_code >= 400
+    assert "not = [toml</textarea>" in job.text
+    assert "one</textarea>" in job.text
+    assert "not = [toml" not in browser.get(f"{at}.json").text
+    assert desk.visit(ANALYST).get(at).status_code == 404
+
+
 def test_a_file_of_no_known_format_is_refused_with_why(world: World, desk: Desk) -> None:
     browser = desk.visit(ANALYST)
     answer = bring(browser, b"\x00\x01\x02", "x.bin")
