@@ -66,6 +66,24 @@ def withdraw(world: World, item: str = X, *, reason: str = "Not true.", name: Pa
     return done.letters[0].digest
 
 
+def test_what_a_recall_deleted_is_said_to_be_by_no_person(tmp_path: Path) -> None:
+    """Where no terms ask for a decision it goes when the letter arrives: no operator did it, nor anybody else."""
+    made = World(tmp_path)
+    made.found(A, B)
+    introduce(made, [(A, B)])
+    sign_onward(made, A, B, listed=[])
+    made.add(A, make_object("x"))
+    pull_all(made, A, B)
+    withdraw(made)
+    reader = visit(made, B, Role.LIAISON)
+    (stone,) = reader.get("/retention.json").json()["deleted"]
+    assert (stone["by"], stone["reason"]) == (None, f"recalled by {A}")
+    page = reader.get("/retention").text
+    assert "no person is named" in page
+    assert "whoever controls the folder" not in page
+    made.close()
+
+
 def test_what_a_partner_recalled_is_kept_for_a_reason_from_where_work_leads(chain: World) -> None:
     letter = withdraw(chain)
     liaison, page = visit(chain, B, Role.LIAISON), f"/recalls/{letter}"
