@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Consent is asked for and answered on the page of the object, by as many people as it takes."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from comity.agreement.people import Role
 from comity.ids import ObjectId, PartyId, format_instant
-from comity.node.consent import list_consents_of, list_requests_about
+from comity.node.consent import list_consents_of, list_requests_about, revoke_consent
 from comity.node.people import list_matters
 from tests.chains import introduce, pull_all, sign_consent, sign_onward
 from tests.consoles import Browser, Desk, make_person
@@ -93,6 +94,8 @@ def test_consent_is_refused_with_its_reason(chain: World) -> None:
     chain.deliver()
     (asked,) = list_requests_about(chain.nodes[B], ObjectId(X))[0]
     assert asked.stored.progress == "refused"
+    page = visit(chain, B, Role.LIAISON).get(f"/objects/{X}").text
+    assert re.search(r"Refused, <time[^>]*>[^<]+</time>: <bdi[^>]*>Not yet\.</bdi>", page)
     assert list_consents_of(chain.nodes[B], ObjectId(X)) == ()
     assert 'name="answer"' not in liaison.get(f"/objects/{X}").text
 
@@ -118,6 +121,35 @@ def test_a_reason_to_refuse_grants_nothing(chain: World) -> None:
     assert sent.status_code == 400
     assert "a reason to refuse is written, and nothing was granted" in sent.text
     assert list_matters(chain.nodes[A]) == []
+
+
+def test_what_was_answered_is_read_on_both_sides(chain: World) -> None:
+    """A condition is for people, who have to tell the recipient of it; and a reason is what the asker acts on."""
+    page = f"/objects/{X}"
+    ask(chain)
+    liaison, legal, asker = (visit(chain, *who) for who in ((A, Role.LIAISON), (A, Role.LEGAL), (B, Role.ANALYST)))
+    day = f"{int(format_instant(chain.now)[:4]) + 1}-01-01"
+    fields = {"letter": find_letter(chain), "answer": "grant", "until": day}
+    # The first one thinks better of it: of what was approved before nothing comes, and nothing may say so.
+    for condition in ("In writing.", "Orally alone."):
+        assert liaison.post(f"{page}/answer", page, **fields, condition=condition).status_code == 303
+    assert "A colleague has approved granting it." in legal.get(page).text
+    assert legal.post(f"{page}/answer", page, **fields, condition="Orally alone.").status_code == 303
+    assert "A colleague has approved granting it." not in legal.get(page).text
+    chain.deliver()
+    for reader in (liaison, asker):
+        assert re.search(
+            r"Granted until <time[^>]*>[^<]+</time>, on the condition: <bdi[^>]*>Orally alone\.</bdi>: good",
+            reader.get(page).text,
+        )
+    revoke_consent(
+        chain.nodes[A], find_letter(chain), reason="It has been published.", takes_back=False, by=chain.actor(A)
+    )
+    chain.deliver()
+    for reader in (liaison, asker):
+        assert re.search(
+            r"Revoked, <time[^>]*>[^<]+</time>: <bdi[^>]*>It has been published\.</bdi>", reader.get(page).text
+        )
 
 
 def test_an_analyst_sees_what_was_asked_and_answers_nothing(chain: World) -> None:
