@@ -407,6 +407,10 @@ def test_who_finds_a_screen_unlocked_cannot_stay(guest: Guest) -> None:
     guest.world.tick(15 * 60 * 1_000_000)
     assert add(guest, Authenticator(credential=b"other")).status_code == 403
     assert guest.browser.post("/me/passkeys/remove", "/me", digest=kept.digest).status_code == 403
+    assert (
+        "What you sign in by is added and removed, and a program let ask, within 15 minutes"
+        in guest.browser.get("/me").text
+    )
     assert len(list_passkeys(guest.desk.node, LEGAL)) == 1
 
 
