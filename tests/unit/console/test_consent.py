@@ -184,6 +184,9 @@ def test_the_second_person_grants_what_the_first_did_without_saying_it_again(cha
     (matter,) = list_matters(chain.nodes[A])
     page = f"/approvals/{matter.digest}"
     assert f'href="{page}"' in legal.get(f"/objects/{X}").text
+    row = legal.get("/").text.partition(page)[2].partition("</tr>")[0]
+    assert f'href="/objects/{X}"' in row
+    assert f'to <bdi dir="auto">{C}</bdi>' in row
     assert "For your eyes." in legal.get(page).text
     assert liaison.post(f"{page}/approve", page).status_code == 409
     done = legal.post(f"{page}/approve", page)

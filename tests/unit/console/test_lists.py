@@ -293,6 +293,7 @@ def test_two_people_let_it_go_on_and_the_second_needs_no_reason_of_his_own(desk:
     assert X not in left.read("borealia")
     (matter,) = list_matters(left.nodes["aurelia"])
     page = f"/approvals/{matter.digest}"
+    assert f"<code>{ASHFALL}</code>" in read(legal, "/").partition(page)[2].partition("</tr>")[0]
     assert f'href="{page}"' in read(legal, "/lists")
     assert f'action="{page}/approve"' in read(legal, page)
     assert liaison.post(f"{page}/approve", page).status_code == 409

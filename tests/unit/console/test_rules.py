@@ -103,7 +103,9 @@ def test_two_people_apply_what_was_looked_at_and_the_second_brings_no_file(desk:
     assert (first["kind"], is_applied(held)) == ("apply-rules", False)
     assert X not in held.read("borealia")
     waits = f"/approvals/{first['matter']}"
-    assert waits in read(legal, "/")
+    work = read(legal, "/")
+    assert waits in work
+    assert '<bdi dir="auto">harbour</bdi>' in work.partition(waits)[2].partition("</tr>")[0]
     assert 'action="/rules/preview"' in read(legal, waits)
     page, again = follow(legal, legal.post("/rules/preview", waits, matter=first["matter"]))
     assert again["rules"] == seen["rules"]
