@@ -69,7 +69,8 @@ async def _read_text(visit: Visit, matter: dict[str, Any]) -> dict[str, Json]:
         read["check"] = await visit.read("agreement.check", terms)
         if visit.may("agreement.preview"):
             read["preview"] = await visit.read("agreement.preview", {**terms, "samples": _SAMPLES})
-        if matter["kind"] == "counter" and visit.may("agreement.diff"):
+        # A first version is an agreement of its own; any other, countered or proposed anew, changes what stands.
+        if matter["agreement"] != matter["terms"] and visit.may("agreement.diff"):
             compared = {"before_id": matter["agreement"], "after_terms": matter["brought"], "samples": 0}
             read["changes"] = (await visit.read("agreement.diff", compared))["changes"]
     elif matter["kind"] == "accept" and visit.may("agreement.preview"):

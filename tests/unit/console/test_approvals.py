@@ -149,6 +149,21 @@ def test_a_counter_proposal_shows_what_it_changes(desk: Desk, world: World) -> N
     assert desk.visit(LEGAL).get(f"/agreements/{agreement}.json").json()["latest"]["version"] == 2
 
 
+def test_a_next_version_shows_what_it_changes_and_a_first_one_changes_nothing(
+    desk: Desk, world: World, waiting: str
+) -> None:
+    legal = desk.visit(LEGAL)
+    assert legal.get(f"{waiting}.json").json()["changes"] is None
+    agreement = world.sign_all(world.terms(title="Another"))
+    later = world.terms(title="Another", agreement=agreement, supersedes=agreement, version=2, tlp="red")
+    assert isinstance(agree.propose(world.nodes["aurelia"], later, by=world.actor("aurelia", Role.LIAISON)), Waiting)
+    (matter,) = [item for item in list_matters(world.nodes["aurelia"]) if item.digest not in waiting]
+    twin = legal.get(f"/approvals/{matter.digest}.json").json()
+    assert twin["kind"] == "propose"
+    assert "channels.main.tlp_ceiling" in {item["clause"] for item in twin["changes"]}
+    assert "What it changes in the text that counts now" in legal.get(f"/approvals/{matter.digest}").text
+
+
 def test_a_signature_and_a_resumption_are_completed_with_what_the_first_said(desk: Desk, world: World) -> None:
     agreement = propose(world, extra='reservations = ["channels.main.regions"]')
     fields = {"ground.channels.main.regions": "national_law", "text.channels.main.regions": "Our own rule."}
