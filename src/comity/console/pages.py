@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import FormData
@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from comity.console.door import find_own_path
 from comity.console.visit import Failed, Visit, find_visit
 from comity.counting import say_count
 from comity.errors import AuthenticationError, MalformedRequest
@@ -200,7 +201,17 @@ def show_failure(request: Request, reply: Reply) -> Response:
         error=error,
         refused=refused,
         typed=find_typed(request),
+        back=_find_form(request),
     )
+
+
+def _find_form(request: Request) -> str | None:
+    """The page of this console that holds the form that was sent, as the browser says; None: it says none."""
+    sent_from = urlsplit(request.headers.get("referer", ""))
+    if request.method != "POST" or f"{sent_from.scheme}://{sent_from.netloc}" != request.app.state.url:
+        return None
+    path = find_own_path(sent_from.path + (f"?{sent_from.query}" if sent_from.query else ""))
+    return None if path == "/" else path
 
 
 def conclude(request: Request, reply: Reply, *, to: str, done: str = "done") -> Response:

@@ -169,6 +169,26 @@ def test_what_was_written_stands_beside_what_was_wrong(desk: Desk) -> None:
         assert 'name="ground.x"' not in sent.text
 
 
+@pytest.mark.parametrize(
+    ("referer", "back"),
+    [
+        (f"{URL}/agreements/3f2a?x=1", "/agreements/3f2a?x=1"),
+        (f"{URL}//evil.example", None),
+        (f"{URL}/sign-in", None),
+        ("https://evil.example/agreements", None),
+        ("", None),
+    ],
+)
+def test_what_was_wrong_leads_back_to_the_form(desk: Desk, referer: str, back: str | None) -> None:
+    headers = {**FORM, "referer": referer}
+    sent = desk.visit(make_person("aurelia-liaison", Role.LIAISON)).send("POST", "/suspend", data={}, headers=headers)
+    link = re.search(r'<a href="([^"]+)">Back to the form, as it is now</a>', sent.text)
+    assert (link[1] if link else None) == back
+    ended = desk.visit(None).send("POST", "/suspend", data={}, headers=headers)
+    assert ("/sign-in?next=%2Fagreements" in ended.text) == (back is not None), ended.text
+    assert 'href="/sign-in' in ended.text
+
+
 def test_every_field_to_write_in_is_one_whose_words_are_shown_again() -> None:
     for path in (PLACE / "templates").glob("*.html"):
         text = path.read_text()
