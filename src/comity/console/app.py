@@ -56,6 +56,7 @@ from comity.console import (
     work,
 )
 from comity.console.door import Door
+from comity.console.letters import LETTERS, Letters
 from comity.console.pages import show_failure
 from comity.console.visit import Ask, Failed, FindPerson, Visit
 from comity.errors import AuthenticationError, MalformedRequest
@@ -152,6 +153,7 @@ class ConsoleApp:
         self._ask = ask
         self._door = door
         self._find_person = find_person
+        self._letters = Letters()
         routes = [*screens, *(route for screen in SCREENS for route in screen)]
         routes += [] if door is None or door.provider is None else openid.ROUTES
         pages = Starlette(
@@ -206,6 +208,10 @@ class ConsoleApp:
             person = self._find_person(token)
             if person is None or person.id != by.id:
                 return fail_with(AuthenticationError("your session has ended; sign in, and do it again"))
+            if operation in LETTERS:
+                return await self._letters.send_once(
+                    person.id, operation, arguments, lambda: self._ask(operation, arguments, person, tell)
+                )
             return await self._ask(operation, arguments, person, tell)
 
         return ask

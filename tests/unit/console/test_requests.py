@@ -239,9 +239,10 @@ def test_a_question_is_sent_about_the_object_that_its_page_leads_from(world: Wor
         "urgency": "immediate",
         "objects": X,
     }
-    done = analyst.post("/requests/send", found[1], **fields)
+    done, twice = (analyst.post("/requests/send", found[1], **fields) for _ in range(2))
     (sent,) = list_requests(world.nodes[B], limit=9)[0]
     assert done.headers["location"] == f"/requests/{sent.stored.letter.digest}?said=done", done.text
+    assert twice.headers["location"] == done.headers["location"]
     assert [item.id for item in sent.stored.letter.about] == [X]
     world.deliver()
     twin = visit(world, A, Role.LEGAL).get(f"/requests/{sent.stored.letter.digest}.json").json()
