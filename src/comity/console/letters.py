@@ -40,7 +40,8 @@ class Letters:
     ) -> Reply:
         """What became of `send`, or of the same letter a moment ago; what failed can be sent again at once."""
         now, key = time.monotonic(), sha256_digest(canonical_bytes([person, operation, dict(arguments)]))
-        self._sent = {one: found for one, found in self._sent.items() if now - found[0] < _SECONDS}
+        kept = ((one, found) for one, found in self._sent.items() if now - found[0] < _SECONDS or not found[1].done())
+        self._sent = dict(kept)
         if key not in self._sent:
             if len(self._sent) >= _MOST:
                 del self._sent[next(iter(self._sent))]

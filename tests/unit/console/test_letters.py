@@ -57,7 +57,11 @@ def test_the_second_gets_the_reply_of_the_first(code: Exit) -> None:
     assert run(use, code).count == 1
 
 
-def test_the_second_waits_for_the_first_though_whoever_pressed_first_is_gone() -> None:
+def test_the_second_waits_for_the_first_however_long_though_whoever_pressed_first_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(letters, "_SECONDS", 0.0)
+
     async def use(made: Letters, post: Post) -> None:
         post.held.clear()
         both = [asyncio.create_task(made.send_once(ANNA, "request.send", ASKED, post.send)) for _ in range(2)]
