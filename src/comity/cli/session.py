@@ -50,7 +50,7 @@ MAX_INPUT_BYTES = 64 * 1024 * 1024
 _MAX_BADGE_BYTES = 1_024
 
 _PATIENCE_SECONDS = 10.0
-"""How long a command waits for others that own the store, each in turn, or for a serving process that is just starting."""
+"""How long a command waits for others that own the store in turn, or for a serving process that is just starting."""
 
 _PAUSE_SECONDS = 0.05
 
