@@ -209,7 +209,7 @@ class ConsoleApp:
             if person is None or person.id != by.id:
                 return fail_with(AuthenticationError("your session has ended; sign in, and do it again"))
             if operation in LETTERS:
-                return await self._letters.send_once(
+                return await self._letters.ask_once(
                     person.id, operation, arguments, lambda: self._ask(operation, arguments, person, tell)
                 )
             return await self._ask(operation, arguments, person, tell)

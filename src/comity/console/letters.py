@@ -7,11 +7,12 @@ sessions of one person, and the console beside the command line, are not told ap
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from comity.canonical import Json, canonical_bytes, sha256_digest
+from comity.canonical import Json, sha256_digest
 from comity.ids import Digest, PersonId
 from comity.operations.reply import Exit, Reply
 
@@ -31,21 +32,21 @@ class Letters:
     def __init__(self) -> None:
         self._sent: dict[Digest, tuple[float, asyncio.Future[Reply]]] = {}
 
-    async def send_once(
+    async def ask_once(
         self,
         person: PersonId,
         operation: str,
         arguments: Mapping[str, Json],
-        send: Callable[[], Awaitable[Reply]],
+        ask: Callable[[], Awaitable[Reply]],
     ) -> Reply:
-        """What became of `send`, or of the same letter a moment ago; what failed can be sent again at once."""
-        now, key = time.monotonic(), sha256_digest(canonical_bytes([person, operation, dict(arguments)]))
+        """The reply of `ask`, which has the operation done, or of the same a moment ago; what failed is asked again."""
+        now, key = time.monotonic(), _name(person, operation, arguments)
         kept = ((one, found) for one, found in self._sent.items() if now - found[0] < _SECONDS or not found[1].done())
         self._sent = dict(kept)
         if key not in self._sent:
             if len(self._sent) >= _MOST:
                 del self._sent[next(iter(self._sent))]
-            self._sent[key] = now, asyncio.ensure_future(send())
+            self._sent[key] = now, asyncio.ensure_future(ask())
         _, sent = self._sent[key]
         try:
             # Whoever pressed first may be gone, whose reply the second waits for.
@@ -61,3 +62,8 @@ class Letters:
     def _forget(self, key: Digest, sent: asyncio.Future[Reply]) -> None:
         if key in self._sent and self._sent[key][1] is sent:
             del self._sent[key]
+
+
+def _name(person: PersonId, operation: str, arguments: Mapping[str, Json]) -> Digest:
+    # Whatever a form holds, a half of a character too: it is the operation that refuses it.
+    return sha256_digest(json.dumps([person, operation, dict(arguments)], sort_keys=True).encode())

@@ -51,8 +51,8 @@ def test_every_operation_that_sends_a_letter_is_one_that_there_is() -> None:
 @pytest.mark.parametrize("code", [Exit.DONE, Exit.WAITING])
 def test_the_second_gets_the_reply_of_the_first(code: Exit) -> None:
     async def use(made: Letters, post: Post) -> None:
-        first = await made.send_once(ANNA, "request.send", ASKED, post.send)
-        assert await made.send_once(ANNA, "request.send", dict(ASKED), post.send) is first
+        first = await made.ask_once(ANNA, "request.send", ASKED, post.send)
+        assert await made.ask_once(ANNA, "request.send", dict(ASKED), post.send) is first
 
     assert run(use, code).count == 1
 
@@ -64,7 +64,7 @@ def test_the_second_waits_for_the_first_however_long_though_whoever_pressed_firs
 
     async def use(made: Letters, post: Post) -> None:
         post.held.clear()
-        both = [asyncio.create_task(made.send_once(ANNA, "request.send", ASKED, post.send)) for _ in range(2)]
+        both = [asyncio.create_task(made.ask_once(ANNA, "request.send", ASKED, post.send)) for _ in range(2)]
         await asyncio.sleep(0)
         both[0].cancel()
         await asyncio.sleep(0)
@@ -78,28 +78,36 @@ def test_the_second_waits_for_the_first_however_long_though_whoever_pressed_firs
 
 def test_what_failed_is_sent_again_at_once() -> None:
     async def use(made: Letters, post: Post) -> None:
-        assert (await made.send_once(ANNA, "request.send", ASKED, post.send)).error is not None
-        assert (await made.send_once(ANNA, "request.send", ASKED, post.send)).result == {"letter": 2}
+        assert (await made.ask_once(ANNA, "request.send", ASKED, post.send)).error is not None
+        assert (await made.ask_once(ANNA, "request.send", ASKED, post.send)).result == {"letter": 2}
 
     assert run(use, Exit.FAILED).count == 2
 
 
 def test_another_person_or_operation_or_word_is_another_letter() -> None:
     async def use(made: Letters, post: Post) -> None:
-        await made.send_once(ANNA, "request.send", ASKED, post.send)
-        await made.send_once(BORIS, "request.send", ASKED, post.send)
-        await made.send_once(ANNA, "consent.request", ASKED, post.send)
-        await made.send_once(ANNA, "request.send", ASKED | {"question": "Was it seen"}, post.send)
+        await made.ask_once(ANNA, "request.send", ASKED, post.send)
+        await made.ask_once(BORIS, "request.send", ASKED, post.send)
+        await made.ask_once(ANNA, "consent.request", ASKED, post.send)
+        await made.ask_once(ANNA, "request.send", ASKED | {"question": "Was it seen"}, post.send)
 
     assert run(use).count == 4
+
+
+def test_what_no_text_can_hold_is_for_the_operation_to_refuse() -> None:
+    async def use(made: Letters, post: Post) -> None:
+        for _ in range(2):
+            await made.ask_once(ANNA, "request.send", {"question": "\ud83d", "objects": [None, 1]}, post.send)
+
+    assert run(use).count == 1
 
 
 def test_later_the_same_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(letters, "_SECONDS", 0.0)
 
     async def use(made: Letters, post: Post) -> None:
-        await made.send_once(ANNA, "request.send", ASKED, post.send)
-        await made.send_once(ANNA, "request.send", ASKED, post.send)
+        await made.ask_once(ANNA, "request.send", ASKED, post.send)
+        await made.ask_once(ANNA, "request.send", ASKED, post.send)
 
     assert run(use).count == 2
 
@@ -109,6 +117,6 @@ def test_so_many_letters_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPa
 
     async def use(made: Letters, post: Post) -> None:
         for question in "abca":
-            await made.send_once(ANNA, "request.send", {"question": question}, post.send)
+            await made.ask_once(ANNA, "request.send", {"question": question}, post.send)
 
     assert run(use).count == 4
