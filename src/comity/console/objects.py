@@ -86,7 +86,7 @@ async def show_object(request: Request) -> Response:
 
 
 async def _find_waiting(visit: Visit) -> dict[str, Json]:
-    """The grants that a colleague has approved and that wait, by the request that each would answer."""
+    """The grants that one person has approved and that wait for a second, by the request that each would answer."""
     matters = (await visit.read("approvals"))["matters"]
     return {item["facts"]["request"]: item["matter"] for item in matters if item["kind"] == "consent"}
 

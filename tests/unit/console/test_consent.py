@@ -133,9 +133,9 @@ def test_what_was_answered_is_read_on_both_sides(chain: World) -> None:
     # The first one thinks better of it: of what was approved before nothing comes, and nothing may say so.
     for condition in ("In writing.", "Orally alone."):
         assert liaison.post(f"{page}/answer", page, **fields, condition=condition).status_code == 303
-    assert "A colleague has approved granting it." in legal.get(page).text
+    assert "One person has approved granting it, and it waits for a second." in legal.get(page).text
     assert legal.post(f"{page}/answer", page, **fields, condition="Orally alone.").status_code == 303
-    assert "A colleague has approved granting it." not in legal.get(page).text
+    assert "One person has approved granting it, and it waits for a second." not in legal.get(page).text
     chain.deliver()
     for reader in (liaison, asker):
         assert re.search(
