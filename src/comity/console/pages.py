@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import FormData
@@ -207,10 +207,10 @@ def show_failure(request: Request, reply: Reply) -> Response:
 
 def _find_form(request: Request) -> str | None:
     """The page of this console that holds the form that was sent, as the browser says; None: it says none."""
-    sent_from = urlsplit(request.headers.get("referer", ""))
-    if request.method != "POST" or f"{sent_from.scheme}://{sent_from.netloc}" != request.app.state.url:
+    sent_from, own = request.headers.get("referer", ""), request.app.state.url
+    if request.method != "POST" or not sent_from.startswith(f"{own}/"):
         return None
-    path = find_own_path(sent_from.path + (f"?{sent_from.query}" if sent_from.query else ""))
+    path = find_own_path(sent_from.removeprefix(own))
     return None if path == "/" else path
 
 

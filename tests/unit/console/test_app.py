@@ -176,6 +176,8 @@ def test_what_was_written_stands_beside_what_was_wrong(desk: Desk) -> None:
         (f"{URL}//evil.example", None),
         (f"{URL}/sign-in", None),
         ("https://evil.example/agreements", None),
+        (f"{URL}.evil.example/agreements", None),
+        ("http://[", None),
         ("", None),
     ],
 )

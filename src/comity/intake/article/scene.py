@@ -6,7 +6,6 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
 from comity.intake.article.gazetteer import Gazetteer
@@ -78,8 +77,8 @@ class Scene:
 
     def list_hits(self, *kinds: str) -> list[Hit]:
         """The hits of these kinds, in the order of the text."""
-        found = [self.hits[kind] for kind in kinds if kind in self.hits]
-        return sorted(chain.from_iterable(found)) if len(found) > 1 else [*found[0]] if found else []
+        found = [hit for kind in kinds for hit in self.hits.get(kind, ())]
+        return sorted(found) if len(kinds) > 1 else found
 
     def find_word(self, at: int) -> int:
         """The number of the first word that ends after a place in the text."""
